@@ -1,0 +1,108 @@
+"""Why a command is refused. Each error builds its own words; what HTTP makes of it is decided in infra/http.py.
+
+Refused
+├── NotFound            no such object, or not below the one that was named
+│   └── UnknownParent   the object that the URL names above the wanted one
+├── Invalid             the request can never be carried out as it is
+│   ├── NotAnOption, ProtocolMismatch
+│   └── HasChildren
+├── NotCarriedOut       part of the contract that this release does not have yet
+└── Conflicting         right in itself, but not in the present state
+    ├── Immutable       the object, or one above it, is being deleted, or too many changes wait
+    ├── DuplicateListener, DuplicateMember, DuplicateHealthMonitor, DuplicateTag, DefaultPoolTaken
+    └── ConcurrentChange    another writer was faster; the command is decided again
+"""
+
+from uuid import UUID
+
+
+class Refused(Exception):
+    """A command that was not carried out; nothing was stored."""
+
+
+class NotFound(Refused):
+    def __init__(self, resource: str, id: object) -> None:
+        super().__init__(f"{resource} {id} not found.")
+
+
+class UnknownParent(NotFound):
+    """Found before the request is read any further."""
+
+
+class Invalid(Refused):
+    """The words are sent as they are."""
+
+
+class NotAnOption(Invalid):
+    def __init__(self, value: object, option: str) -> None:
+        super().__init__(f"{value} is not a valid option for {option}")
+
+
+class ProtocolMismatch(Invalid):
+    def __init__(self, pool: str, listener: str) -> None:
+        super().__init__(
+            f"Validation failure: The pool protocol '{pool}' is invalid while the listener protocol is '{listener}'."
+        )
+
+
+class HasChildren(Invalid):
+    def __init__(self, load_balancer_id: UUID) -> None:
+        super().__init__(f"Validation failure: Cannot delete Load Balancer {load_balancer_id} - it has children")
+
+
+class NotCarriedOut(Refused):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not carried out by this release.")
+
+
+class Conflicting(Refused):
+    """A conflict with what is there."""
+
+
+class Immutable(Conflicting):
+    def __init__(self, resource: str, id: UUID) -> None:
+        super().__init__(f"{resource} {id} is immutable and cannot be updated.")
+
+
+class InvalidState(Conflicting):
+    def __init__(self, status: str, load_balancer_id: UUID) -> None:
+        super().__init__(f"Invalid state {status} of loadbalancer resource {load_balancer_id}")
+
+
+class DuplicateListener(Conflicting):
+    def __init__(self, protocol: str, port: int) -> None:
+        super().__init__(
+            f"Another Listener on this Load Balancer is already using protocol {protocol} and protocol_port {port}"
+        )
+
+
+class DuplicateMember(Conflicting):
+    def __init__(self, address: str, port: int) -> None:
+        super().__init__(f"Another member on this pool is already using ip {address} on protocol_port {port}")
+
+
+class DuplicateHealthMonitor(Conflicting):
+    def __init__(self) -> None:
+        super().__init__("This pool already has a health monitor")
+
+
+class DuplicateTag(Conflicting):
+    def __init__(self) -> None:
+        super().__init__("Already an entity with that specified id.")
+
+
+class DefaultPoolTaken(Conflicting):
+    def __init__(self) -> None:
+        super().__init__("This listener already has a default pool")
+
+
+class AddressTaken(Conflicting):
+    def __init__(self, address: str) -> None:
+        super().__init__(f"The VIP IP address is already in use: {address} belongs to another port of this network.")
+
+
+class ConcurrentChange(Conflicting):
+    """The stream grew since the aggregate was loaded."""
+
+    def __init__(self) -> None:
+        super().__init__("Another change was made at the same time; please try again.")
