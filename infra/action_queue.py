@@ -1,0 +1,167 @@
+"""Durable actions as rows of PostgreSQL: short claims, leases, lanes and coalescing."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from commands.ports import Attempt
+from infra.settings import Settings
+from infra.wakeup import Wakeup
+from processes.actions import ACTIONS, Action, Term
+from processes.ports import Claim
+
+CHANNEL = "tacitus_actions"
+LEASE_SECONDS = 5
+_CLAIM_LOCK = 7_201_603
+
+# More wanted for the same object joins the row that waits; a row that runs is due again once it ends (complete_action).
+_INSERT = """
+INSERT INTO actions (kind, object_id, lane, priority, payload, wanted, due_at, deadline)
+SELECT kind, object_id, lane, priority, payload, wanted,
+       now() + make_interval(secs => after_seconds), now() + make_interval(secs => after_seconds + term_seconds)
+FROM jsonb_to_recordset(%s::jsonb) AS x(
+    kind text, object_id uuid, lane text, priority smallint, payload jsonb, wanted bigint,
+    after_seconds double precision, term_seconds double precision)
+ORDER BY kind, object_id
+ON CONFLICT (kind, object_id) DO UPDATE SET
+    wanted = greatest(actions.wanted, excluded.wanted),
+    due_at = CASE WHEN actions.owner IS NULL THEN least(actions.due_at, excluded.due_at) ELSE actions.due_at END
+"""
+# In each lane the row to go next, unless one of the lane is running; an expired lease frees its own row only.
+_CLAIM = """
+WITH next AS (
+    SELECT DISTINCT ON (a.lane) a.id, a.priority, a.due_at FROM actions a
+    WHERE a.due_at <= now() AND (a.owner IS NULL OR a.lease_until < now())
+      AND NOT EXISTS (SELECT FROM actions b WHERE b.lane = a.lane AND b.id <> a.id AND b.owner IS NOT NULL)
+    ORDER BY a.lane, a.priority, a.due_at, a.id
+)
+UPDATE actions SET owner = %s, lease_until = now() + make_interval(secs => %s), attempt = attempt + 1
+WHERE id IN (SELECT id FROM next ORDER BY priority, due_at LIMIT %s)
+RETURNING id, kind, payload, wanted, attempt, now(), since, deadline < now(), failures
+"""
+_RENEW = """
+UPDATE actions SET lease_until = now() + make_interval(secs => %s)
+FROM unnest(%s::bigint[], %s::int[]) AS held(id, attempt)
+WHERE actions.id = held.id AND actions.attempt = held.attempt AND owner IS NOT NULL
+"""
+_LOOK_AGAIN = """
+UPDATE actions SET owner = NULL, lease_until = NULL, due_at = now() + make_interval(secs => %s)
+WHERE id = %s AND attempt = %s AND owner IS NOT NULL
+"""
+_FAILED = """
+UPDATE actions SET owner = NULL, lease_until = NULL, due_at = now() + make_interval(secs => %s),
+    failures = failures + 1, last_error = %s
+WHERE id = %s AND attempt = %s AND owner IS NOT NULL
+"""
+
+
+def insert_actions(connection: psycopg.Connection[Any], actions: Iterable[Action], settings: Settings) -> None:
+    """Within the caller's transaction; wakes the workers when it commits."""
+    rows = _merged(actions, settings)
+    if rows:
+        connection.execute(_INSERT, (msgspec.json.encode(rows).decode(),), prepare=True)
+        connection.execute(f"NOTIFY {CHANNEL}")
+
+
+def _merged(actions: Iterable[Action], settings: Settings) -> list[dict[str, object]]:
+    """One row for each kind and object, with the highest revision that is wanted."""
+    merged: dict[tuple[str, object], Action] = {}
+    for action in actions:
+        key = (action.kind, action.object_id)
+        if key not in merged or merged[key].wanted < action.wanted:
+            merged[key] = action
+    return [_row(action, settings) for action in merged.values()]
+
+
+def _row(action: Action, settings: Settings) -> dict[str, object]:
+    terms = {
+        Term.PUSH: settings.push_deadline,
+        Term.BUILD: settings.build_deadline,
+        Term.DELETE: settings.delete_deadline,
+    }
+    return {
+        "kind": action.kind,
+        "object_id": action.object_id,
+        "lane": action.lane,
+        "priority": int(action.priority),
+        "payload": action,
+        "wanted": action.wanted,
+        "after_seconds": action.after_seconds,
+        "term_seconds": terms[action.term],
+    }
+
+
+class PostgresActionQueue:
+    """processes.ports.ActionQueue."""
+
+    def __init__(self, pool: ConnectionPool, settings: Settings, wakeup: Wakeup) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._wakeup = wakeup
+
+    def claim(self, owner: str, limit: int) -> Sequence[Claim]:
+        """Claims take turns, so that two workers cannot choose one lane."""
+        with self._pool.connection() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CLAIM_LOCK,), prepare=True)
+            rows = connection.execute(_CLAIM, (owner, LEASE_SECONDS, limit), prepare=True).fetchall()
+        return [_claim(*row) for row in rows]
+
+    def renew(self, claims: Sequence[Claim]) -> None:
+        ids = [claim.attempt.action_id for claim in claims]
+        self._execute(_RENEW, (LEASE_SECONDS, ids, [claim.attempt.number for claim in claims]))
+
+    def complete(self, claim: Claim, then: Sequence[Action] = ()) -> None:
+        """An attempt that is outdated ends nothing."""
+        attempt = claim.attempt
+        try:
+            with self._pool.connection() as connection, connection.transaction():
+                connection.execute(
+                    "SELECT complete_action(%s, %s, %s)",
+                    (attempt.action_id, attempt.number, attempt.done),
+                    prepare=True,
+                )
+                insert_actions(connection, then, self._settings)
+        except psycopg.DatabaseError as error:
+            if error.sqlstate != "TA001":
+                raise
+
+    def look_again(self, claim: Claim, seconds: float) -> None:
+        self._execute(_LOOK_AGAIN, (seconds, claim.attempt.action_id, claim.attempt.number))
+
+    def failed(self, claim: Claim, error: str, pause_seconds: float) -> None:
+        self._execute(_FAILED, (pause_seconds, error[:2_000], claim.attempt.action_id, claim.attempt.number))
+
+    def wait(self, seconds: float) -> None:
+        """Also ends when the next action falls due."""
+        self._wakeup.wait(min(seconds, self._seconds_to_next()))
+
+    def wake(self) -> None:
+        self._wakeup.wake()
+
+    def _seconds_to_next(self) -> float:
+        with self._pool.connection() as connection:
+            row = connection.execute(
+                "SELECT extract(epoch FROM min(due_at) - now()) FROM actions WHERE owner IS NULL AND due_at > now()",
+                prepare=True,
+            ).fetchone()
+        return max(float(row[0]), 0.001) if row and row[0] is not None else 1.0
+
+    def _execute(self, sql: str, parameters: tuple[object, ...]) -> None:
+        with self._pool.connection() as connection:
+            connection.execute(sql, parameters, prepare=True)
+
+
+def _claim(
+    id: int, kind: str, payload: Any, wanted: int, attempt: int, now: Any, since: Any, overdue: bool, failures: int
+) -> Claim:
+    return Claim(
+        action=msgspec.convert({**payload, "wanted": wanted}, ACTIONS[kind]),
+        attempt=Attempt(id, attempt, wanted),
+        now=now,
+        since=since,
+        overdue=overdue,
+        failures=failures,
+    )

@@ -1,0 +1,22 @@
+"""Makes and changes the schema: one step under a lock, never done by services as they start."""
+
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+_MIGRATION_LOCK = 7_201_601
+
+
+def upgrade(database_url: str) -> None:
+    """Bring the schema up to date; a second caller waits for the first and finds nothing to do."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

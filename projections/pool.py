@@ -1,0 +1,56 @@
+"""Shows pools."""
+
+from domain.pool import Pool
+from projections.columns import COMMON, always, columns_of, id_column
+from projections.shown import defaults_of, head, ids
+from projections.view import Resource, Row
+
+_ABSENT = {
+    "tls_enabled": False,
+    "tls_container_ref": None,
+    "ca_tls_container_ref": None,
+    "crl_container_ref": None,
+    "tls_ciphers": None,
+    "tls_versions": None,
+    "alpn_protocols": None,
+}
+_SHOWN = {**defaults_of(Pool), **_ABSENT}
+
+
+def show(row: Row) -> dict[str, object]:
+    """Without a health monitor there is no word of one."""
+    monitor_id = row["healthmonitor_id"]
+    return {
+        **_SHOWN,
+        **row["document"],
+        **head(row),
+        "loadbalancers": ids([row["load_balancer_id"]]),
+        "listeners": ids(row["listeners"]),
+        "members": ids(row["members"]),
+        **({} if monitor_id is None else {"healthmonitor_id": monitor_id}),
+    }
+
+
+_MONITOR = "(SELECT h.id FROM health_monitors h WHERE h.pool_id = s.id ORDER BY h.deleted LIMIT 1)"
+_load_balancer = id_column("s.load_balancer_id")
+
+POOLS = Resource(
+    title="Pool",
+    one="pool",
+    many="pools",
+    view="shown_pools",
+    references=f"""
+        ARRAY(SELECT l.id FROM listeners l WHERE l.document ->> 'default_pool_id' = s.id::text) AS listeners,
+        ARRAY(SELECT m.id FROM members m WHERE m.pool_id = s.id) AS members,
+        {_MONITOR} AS healthmonitor_id
+    """,
+    columns={
+        **COMMON,
+        **columns_of(Pool),
+        **{name: always(value) for name, value in _ABSENT.items()},
+        "loadbalancer_id": _load_balancer,
+        "load_balancer_id": _load_balancer,
+        "healthmonitor_id": id_column(_MONITOR),
+    },
+    show=show,
+)

@@ -1,0 +1,45 @@
+"""The traffic of a load balancer or of one listener, as `GET .../stats` shows it."""
+
+from typing import Any
+
+from falcon import Request, Response
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
+
+from domain.errors import NotFound
+from projections.view import answer, id_or_none, require_no_arguments
+
+_SUMS = """
+SELECT coalesce(sum(t.active_connections) FILTER (WHERE a.stage = 'in service'), 0)::bigint AS active_connections,
+       coalesce(sum(t.bytes_in), 0)::bigint AS bytes_in,
+       coalesce(sum(t.bytes_out), 0)::bigint AS bytes_out,
+       coalesce(sum(t.request_errors), 0)::bigint AS request_errors,
+       coalesce(sum(t.total_connections), 0)::bigint AS total_connections
+FROM {owners} o LEFT JOIN statistics t ON t.{owner} = o.id LEFT JOIN amphorae a ON a.id = t.amphora_id
+WHERE o.id = %s GROUP BY o.id
+"""
+
+
+class Statistics:
+    """Connections that are open count on amphorae in service only; what has passed counts for ever."""
+
+    def __init__(self, pool: ConnectionPool[Any], title: str, owners: str, owner: str) -> None:
+        self._pool = pool
+        self._title = title
+        self._sql = _SUMS.format(owners=owners, owner=owner)
+
+    @classmethod
+    def of_load_balancers(cls, pool: ConnectionPool[Any]) -> "Statistics":
+        return cls(pool, "Load Balancer", "load_balancers", "load_balancer_id")
+
+    @classmethod
+    def of_listeners(cls, pool: ConnectionPool[Any]) -> "Statistics":
+        return cls(pool, "Listener", "listeners", "listener_id")
+
+    def on_get(self, req: Request, resp: Response, id: str) -> None:
+        require_no_arguments(req)
+        with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            sums = cursor.execute(self._sql, (id_or_none(id),), prepare=True).fetchone()
+        if sums is None:
+            raise NotFound(self._title, id)
+        answer(resp, {"stats": sums})
