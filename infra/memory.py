@@ -1,0 +1,386 @@
+"""The store, the log and the actions without a database, for tests of decisions: the same promises, a clock to move.
+
+The contracts that both pass stand in tests/infra.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from itertools import count
+from threading import Event, RLock
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.domain import Aggregate
+from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory, IntegrityError, Mapper, StoredEvent
+from eventsourcing.popo import POPOApplicationRecorder, POPOFactory
+from eventsourcing.utils import Environment
+
+from commands.ports import Attempt, Origin, OutdatedAttempt
+from domain.amphora import Amphora
+from domain.errors import AddressTaken, ConcurrentChange, NotFound
+from domain.fields import Position
+from domain.load_balancer import RESOURCES, LoadBalancer
+from domain.progress import Kind
+from infra.event_store import Append
+from infra.transcoding import EventMapper
+from processes.actions import Action, Term
+from processes.ports import Claim, Recorded
+from projections.rows import THIS_COMMIT, Change, Delete, Insert, InsertOnce, Row, Update, key_of, rows_of
+
+LEASE = timedelta(seconds=5)
+TERMS: Mapping[Term, float] = {Term.PUSH: 60.0, Term.BUILD: 600.0, Term.DELETE: 300.0}
+
+Tables = Mapping[str, Mapping[tuple[object, ...], Row]]
+"""Table -> key -> row. Replaced, never changed: a reader sees one commit or the next."""
+
+
+@dataclass
+class Clock:
+    """Stands still until it is moved."""
+
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+# Rows
+
+
+def changed_tables(tables: Tables, changes: Iterable[Change], command_id: UUID) -> Tables:
+    """The tables after these changes. Raises AddressTaken."""
+    changed = {name: dict(rows) for name, rows in tables.items()}
+    for change in changes:
+        rows = changed.setdefault(change.table, {})
+        if isinstance(change, Delete):
+            for key in [key for key, row in rows.items() if row.get(change.column) in change.values]:
+                del rows[key]
+        else:
+            _write(rows, change, _stored(change.row, command_id))
+    return changed
+
+
+def _write(rows: dict[tuple[object, ...], Row], change: Change, row: Row) -> None:
+    key = tuple(row[column] for column in key_of(change.table))
+    before = rows.get(key)
+    if before is None:
+        if not isinstance(change, Update):
+            rows[key] = row
+    elif isinstance(change, Insert):
+        raise AddressTaken(str(row["address"]))
+    elif not isinstance(change, InsertOnce):
+        document = {**before["document"], **row["document"]} if "document" in row else before.get("document")
+        rows[key] = {**before, **row, "document": document}
+
+
+def _stored(row: Row, command_id: UUID) -> Row:
+    """As a database would hold it."""
+    stored = {column: command_id if value is THIS_COMMIT else value for column, value in row.items()}
+    if "document" in stored:
+        stored["document"] = msgspec.to_builtins(stored["document"])
+    if "address" in stored:
+        stored["address"] = ip_address(str(stored["address"]))
+    return stored
+
+
+# Actions
+
+
+@dataclass
+class ActionRow:
+    """One durable action. `owner` is whoever holds it, until `lease_until`."""
+
+    id: int
+    action: Action
+    since: datetime
+    due_at: datetime
+    deadline: datetime
+    attempt: int = 0
+    failures: int = 0
+    last_error: str = ""
+    owner: str | None = None
+    lease_until: datetime | None = None
+
+    @property
+    def order(self) -> tuple[int, datetime, int]:
+        return self.action.priority, self.due_at, self.id
+
+    def is_free(self, now: datetime) -> bool:
+        return self.due_at <= now and (self.lease_until is None or self.lease_until < now)
+
+    def give_back(self, due_at: datetime) -> None:
+        self.owner, self.lease_until, self.due_at = None, None, due_at
+
+
+@dataclass
+class Memory:
+    """What a database would hold.
+
+    commits  command id -> when it was recorded
+    """
+
+    clock: Clock = field(default_factory=Clock)
+    terms: Mapping[Term, float] = field(default_factory=lambda: TERMS)
+    tables: Tables = field(default_factory=dict)
+    commits: dict[UUID, datetime] = field(default_factory=dict)
+    actions: dict[int, ActionRow] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
+    lock: RLock = field(default_factory=RLock)
+    _numbers: "count[int]" = field(default_factory=lambda: count(1))
+
+    def ask_for(self, actions: Iterable[Action]) -> None:
+        """More wanted for the same object joins what waits; what runs is due again once it ends."""
+        now = self.clock.now
+        for action in actions:
+            due_at = now + timedelta(seconds=action.after_seconds)
+            row = self._row_of(action)
+            if row is None:
+                deadline = due_at + timedelta(seconds=self.terms[action.term])
+                id = next(self._numbers)
+                self.actions[id] = ActionRow(id, action, since=now, due_at=due_at, deadline=deadline)
+                continue
+            row.action = replace(row.action, wanted=max(row.action.wanted, action.wanted))
+            if row.owner is None:
+                row.due_at = min(row.due_at, due_at)
+
+    def _row_of(self, action: Action) -> ActionRow | None:
+        same = (row for row in self.actions.values() if row.action.kind == action.kind)
+        return next((row for row in same if row.action.object_id == action.object_id), None)
+
+    def held_by(self, attempt: Attempt) -> ActionRow:
+        """Raises OutdatedAttempt."""
+        row = self.actions.get(attempt.action_id)
+        if row is None or row.attempt != attempt.number or row.owner is None:
+            raise OutdatedAttempt(f"attempt {attempt.number} of action {attempt.action_id} is outdated")
+        return row
+
+    def complete(self, attempt: Attempt) -> None:
+        """Raises OutdatedAttempt."""
+        row = self.held_by(attempt)
+        if row.action.wanted <= attempt.done:
+            del self.actions[row.id]
+        else:
+            row.give_back(self.clock.now)
+            row.failures, row.last_error = 0, ""
+
+
+# The log
+
+
+class Recorder(POPOApplicationRecorder):
+    """Appends events, rows and commit record at once, or nothing of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = Memory()
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], *, append: Append | None = None, **kwargs: Any
+    ) -> Sequence[int] | None:
+        """Raises what commands.ports.Aggregates.save names."""
+        if append is None:
+            raise TypeError("events are appended with their origin")
+        memory, command_id = self.memory, append.origin.command_id
+        with memory.lock:
+            if append.completing is not None:
+                memory.held_by(append.completing)
+            tables = changed_tables(memory.tables, append.changes, command_id)
+            if command_id in memory.commits:
+                raise ConcurrentChange
+            try:
+                positions = self._insert_events(stored_events) or ()
+            except IntegrityError as error:
+                raise ConcurrentChange from error
+            memory.tables = tables
+            memory.commits[command_id] = append.recorded_at = memory.clock.now
+            if append.completing is not None:
+                memory.complete(append.completing)
+        self._notify_listeners()
+        return positions
+
+
+class _Factory(POPOFactory):
+    def application_recorder(self) -> ApplicationRecorder:
+        return Recorder()
+
+
+class _Tacitus(Application[UUID]):
+    name = "tacitus"
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
+        return _Factory(env)
+
+    def construct_mapper(self) -> Mapper[UUID]:
+        return EventMapper()
+
+
+class MemoryStore:
+    """Fulfils commands.ports.Aggregates and Places, and processes.configuration.OldTrees."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._application = _Tacitus({"AGGREGATE_CACHE_MAXSIZE": "1000", "AGGREGATE_CACHE_FASTFORWARD": "y"})
+        recorder = self._application.recorder
+        assert isinstance(recorder, Recorder)
+        self.recorder = recorder
+        self.memory = recorder.memory
+        self.memory.clock = clock or self.memory.clock
+        self.mapper = self._application.mapper
+
+    def load_balancer(self, id: UUID) -> LoadBalancer:
+        load_balancer = self._get(id, RESOURCES[Kind.LOAD_BALANCER])
+        if not isinstance(load_balancer, LoadBalancer) or load_balancer.deleted:
+            raise NotFound(RESOURCES[Kind.LOAD_BALANCER], id)
+        return load_balancer
+
+    def load_balancer_at(self, id: UUID, revision: int) -> LoadBalancer:
+        load_balancer: LoadBalancer = self._application.repository.get(id, version=revision)
+        return load_balancer
+
+    def amphora(self, id: UUID) -> Amphora:
+        amphora = self._get(id, "Amphora")
+        if not isinstance(amphora, Amphora):
+            raise NotFound("Amphora", id)
+        return amphora
+
+    def _get(self, id: UUID, resource: str) -> Aggregate:
+        try:
+            aggregate: Aggregate = self._application.repository.get(id)
+        except AggregateNotFoundError as error:
+            raise NotFound(resource, id) from error
+        return aggregate
+
+    def save(self, *aggregates: Aggregate, origin: Origin, completing: Attempt | None = None) -> datetime | None:
+        events = [event for aggregate in aggregates for event in aggregate.pending_events]
+        changes = [change for event in events for change in rows_of(event)]
+        append = Append(origin=origin, changes=changes, completing=completing)
+        if events:
+            self._application.save(*aggregates, append=append)
+        elif completing is not None:
+            with self.memory.lock:
+                self.memory.complete(completing)
+        return append.recorded_at
+
+    def was_carried_out(self, command_id: UUID) -> bool:
+        return command_id in self.memory.commits
+
+    def load_balancer_of(self, kind: Kind, id: UUID) -> UUID:
+        row = self.memory.tables.get(kind, {}).get((id,))
+        if row is None:
+            raise NotFound(RESOURCES[kind], id)
+        found: UUID = row["load_balancer_id"]
+        return found
+
+
+class MemoryStream:
+    """processes.ports.EventStream over the log in memory."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._recorder = store.recorder
+        self._mapper = store.mapper
+        self._news = Event()
+        self._recorder.listen(self._news)
+
+    def read_after(self, position: Position, limit: int) -> Sequence[Recorded]:
+        notifications = self._recorder.select_notifications(position, limit, inclusive_of_start=False)
+        return [
+            Recorded(position=Position(each.id), event=self._mapper.to_domain_event(each)) for each in notifications
+        ]
+
+    def wait(self, seconds: float) -> None:
+        self._news.wait(seconds)
+        self._news.clear()
+
+
+class MemoryLedger:
+    """processes.ports.Ledger: position and actions at once."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def advance(self, consumer: str, decide: Callable[[Position], tuple[Position, Sequence[Action]]]) -> bool:
+        with self._memory.lock:
+            position = self._memory.positions.get(consumer, Position(0))
+            reached, actions = decide(position)
+            self._memory.ask_for(actions)
+            self._memory.positions[consumer] = reached
+            return reached != position
+
+
+class MemoryActionQueue:
+    """processes.ports.ActionQueue."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._news = Event()
+
+    def claim(self, owner: str, limit: int) -> Sequence[Claim]:
+        """In each lane what goes next, unless one of it is running; an expired lease frees its own row only."""
+        memory = self._memory
+        with memory.lock:
+            now = memory.clock.now
+            first: dict[str, ActionRow] = {}
+            for row in sorted(memory.actions.values(), key=lambda row: row.order):
+                if row.is_free(now) and not self._is_taken(row):
+                    first.setdefault(row.action.lane, row)
+            claimed = sorted(first.values(), key=lambda row: row.order)[:limit]
+            for row in claimed:
+                row.owner, row.lease_until, row.attempt = owner, now + LEASE, row.attempt + 1
+            return [_claim(row, now) for row in claimed]
+
+    def _is_taken(self, row: ActionRow) -> bool:
+        others = (other for other in self._memory.actions.values() if other is not row and other.owner is not None)
+        return any(other.action.lane == row.action.lane for other in others)
+
+    def renew(self, claims: Sequence[Claim]) -> None:
+        with self._memory.lock:
+            for claim in claims:
+                row = self._held(claim)
+                if row is not None:
+                    row.lease_until = self._memory.clock.now + LEASE
+
+    def complete(self, claim: Claim, then: Sequence[Action] = ()) -> None:
+        with self._memory.lock:
+            if self._held(claim) is not None:
+                self._memory.complete(claim.attempt)
+                self._memory.ask_for(then)
+
+    def look_again(self, claim: Claim, seconds: float) -> None:
+        with self._memory.lock:
+            row = self._held(claim)
+            if row is not None:
+                row.give_back(self._memory.clock.now + timedelta(seconds=seconds))
+
+    def failed(self, claim: Claim, error: str, pause_seconds: float) -> None:
+        with self._memory.lock:
+            row = self._held(claim)
+            if row is not None:
+                row.give_back(self._memory.clock.now + timedelta(seconds=pause_seconds))
+                row.failures, row.last_error = row.failures + 1, error
+
+    def _held(self, claim: Claim) -> ActionRow | None:
+        try:
+            return self._memory.held_by(claim.attempt)
+        except OutdatedAttempt:
+            return None
+
+    def wait(self, seconds: float) -> None:
+        self._news.wait(seconds)
+        self._news.clear()
+
+    def wake(self) -> None:
+        self._news.set()
+
+
+def _claim(row: ActionRow, now: datetime) -> Claim:
+    return Claim(
+        action=row.action,
+        attempt=Attempt(row.id, row.attempt, row.action.wanted),
+        now=now,
+        since=row.since,
+        overdue=row.deadline < now,
+        failures=row.failures,
+    )

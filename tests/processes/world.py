@@ -1,0 +1,260 @@
+"""A whole service in memory: command handlers, processes, actions, and an outside that remembers what is left in it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from amphora.driver import NoopAmphoraDriver
+from amphora.haproxy import RenderOptions, render
+from commands.load_balancer import CreateLoadBalancer, DeleteLoadBalancer, LoadBalancerHandler
+from commands.outcome import Outcomes
+from commands.ports import Origin, StoreUnavailable, VipRequest
+from commands.turns import Turns
+from domain.fields import ProvisioningStatus
+from domain.load_balancer import LoadBalancer, LoadBalancerSettings, Vip
+from domain.tree import Tree
+from infra.memory import Clock, MemoryActionQueue, MemoryLedger, MemoryStore, MemoryStream
+from infra.noop_compute import NoopComputeDriver
+from infra.noop_network import NoopNetwork
+from processes.actions import RetryRefused, Term
+from processes.amphora_build import AmphoraBuildActions, AmphoraBuildProcess
+from processes.configuration import ConfigurationActions, ConfigurationProcess
+from processes.ports import AmphoraPort, ComputeState
+from processes.runner import ProcessRunner
+from processes.worker import Worker
+from tests.processes.faults import Points, Watched, WorkerDied
+
+TERMS = {Term.PUSH: 6.0, Term.BUILD: 20.0, Term.DELETE: 10.0}
+LONGEST_PENDING = timedelta(seconds=TERMS[Term.BUILD] + TERMS[Term.PUSH] + 8)
+"""The deadlines, and the longest pause between two tries of an action."""
+
+_CONFIGURATION = ("load_configuration", "remove_configuration", "check_configuration")
+
+PENDING = {
+    ProvisioningStatus.PENDING_CREATE,
+    ProvisioningStatus.PENDING_UPDATE,
+    ProvisioningStatus.PENDING_DELETE,
+}
+
+
+class SimulatedNetwork(NoopNetwork):
+    """Remembers the ports of VIPs and which amphorae they reach."""
+
+    def __init__(self) -> None:
+        self.ports: dict[UUID, set[UUID]] = {}
+
+    def resolve(self, request: VipRequest, attempt: int) -> Vip:
+        self.ports.setdefault(request.load_balancer_id, set())
+        return super().resolve(request, attempt)
+
+    def plug_vip(self, load_balancer_id: UUID, amphora_id: UUID, vip: Vip) -> AmphoraPort:
+        self.ports[load_balancer_id].add(amphora_id)
+        return super().plug_vip(load_balancer_id, amphora_id, vip)
+
+    def release_vip(self, load_balancer_id: UUID, vip: Vip) -> None:
+        self.ports.pop(load_balancer_id, None)
+
+
+@dataclass
+class SimulatedCompute(NoopComputeDriver):
+    """What runs on a machine ends with it.
+
+    broken   amphorae that never come up
+    is_full  whether none comes up
+    boots    amphorae in the order in which they were booted first
+    """
+
+    driver: NoopAmphoraDriver = field(default_factory=NoopAmphoraDriver)
+    broken: set[UUID] = field(default_factory=set)
+    is_full: bool = False
+    boots: list[UUID] = field(default_factory=list)
+
+    def boot(self, order: Any) -> str:
+        if order.amphora_id not in self.booted:
+            self.boots.append(order.amphora_id)
+        return super().boot(order)
+
+    def look(self, compute_id: str) -> ComputeState:
+        if UUID(compute_id) not in self.booted:
+            return ComputeState(status="GONE")
+        if self.is_full or UUID(compute_id) in self.broken:
+            return ComputeState(status="ERROR", fault="No valid host was found")
+        return super().look(compute_id)
+
+    def remove(self, amphora_id: UUID) -> None:
+        super().remove(amphora_id)
+        self.driver.vips.pop(amphora_id, None)
+        for amphora, load_balancer in list(self.driver.configurations):
+            if amphora == amphora_id:
+                del self.driver.configurations[amphora, load_balancer]
+
+
+class NoFiles:
+    def files_of(self, amphora_id: UUID) -> dict[str, str]:
+        return {}
+
+
+def rendered(load_balancer: LoadBalancer, tree: Tree) -> str | None:
+    return render(
+        load_balancer_id=load_balancer.id,
+        project_id=load_balancer.project_id,
+        enabled=load_balancer.settings.admin_state_up,
+        vip_address=load_balancer.vip.address,
+        tree=tree,
+        revision=load_balancer.revision,
+        log_id=UUID(int=1),
+        options=RenderOptions(),
+    )
+
+
+class World:
+    """One process after another does its work, and where all wait, time passes."""
+
+    def __init__(self, clock: Clock, points: Points | None = None) -> None:
+        self.clock = clock
+        self.points = points or Points(clock)
+        self.store = MemoryStore(clock)
+        self.store.memory.terms = TERMS
+        self.driver = NoopAmphoraDriver()
+        self.compute = SimulatedCompute(driver=self.driver)
+        self.network = SimulatedNetwork()
+        self.queue = MemoryActionQueue(self.store.memory)
+        self.outcomes = Outcomes(self.store, Turns(self.store))
+        self.handler = LoadBalancerHandler(self.store, Turns(self.store), self.network)
+        ledger: Any = Watched("ledger", MemoryLedger(self.store.memory), self.points, ("advance",))
+        processes = [AmphoraBuildProcess(), ConfigurationProcess()]
+        self.runner = ProcessRunner("processes", processes, MemoryStream(self.store), ledger)
+        self._watched_queue: Any = Watched("queue", self.queue, self.points, ("complete", "look_again", "failed"))
+        self.performers = self._performers()
+        self.worker = self._new_worker()
+
+    def _performers(self) -> Any:
+        def watched(name: str, target: object, *methods: str) -> Any:
+            return Watched(name, target, self.points, methods)
+
+        store = watched("store", self.store, "save")
+        outcomes = Outcomes(store, Turns(store, patience_seconds=0.01))
+        compute = watched("compute", self.compute, "boot", "look", "remove")
+        network = watched("network", self.network, "plug_vip", "release_vip")
+        driver = watched("driver", self.driver, "info", "plug_vip", *_CONFIGURATION)
+        build = AmphoraBuildActions(store, outcomes, compute, network, driver, NoFiles(), look_again_seconds=0.5)
+        deadline = timedelta(seconds=TERMS[Term.PUSH])
+        configuration = ConfigurationActions(store, self.store, outcomes, driver, rendered, push_deadline=deadline)
+        return {
+            "BuildAmphora": build.build,
+            "OrderReplacement": build.order_replacement,
+            "RemoveAmphora": build.remove,
+            "ReleaseVip": build.release_vip,
+            "ApplyConfiguration": configuration.apply,
+            "PushConfiguration": configuration.push,
+            "RetryRefused": configuration.retry_refused,
+        }
+
+    def _new_worker(self) -> Worker:
+        return Worker(self._watched_queue, self.performers, threads=1)
+
+    # What users do
+
+    def create(self) -> UUID:
+        id = uuid4()
+        vip = VipRequest(load_balancer_id=id, project_id="p", network_id=uuid4())
+        self.handler.create(CreateLoadBalancer(id, vip, "amphora", LoadBalancerSettings(), Origin()))
+        return id
+
+    def delete(self, id: UUID) -> None:
+        self.handler.delete(DeleteLoadBalancer(id, True, Origin()))
+
+    def save(self, load_balancer: LoadBalancer) -> None:
+        self.store.save(load_balancer, origin=Origin())
+
+    def amphora_of(self, id: UUID) -> UUID:
+        (amphora_id,) = self.store.load_balancer(id).amphora_ids
+        return amphora_id
+
+    # What goes on by itself
+
+    def step(self) -> bool:
+        """One round of processes and actions; False when there was nothing to do at this time."""
+        try:
+            news = self.runner.run_once()
+        except StoreUnavailable:
+            self.clock.advance(0.5)
+            return True
+        except WorkerDied:
+            return True
+        claims = self.queue.claim("worker", 10)
+        for claim in claims:
+            try:
+                self.worker.perform(claim)
+            except StoreUnavailable:
+                pass  # nobody prolongs its lease any more
+            except WorkerDied:
+                self.worker = self._new_worker()
+                break
+        return news or bool(claims)
+
+    def come_to_rest(self) -> None:
+        """Until nothing waits but what was refused, and the fault, if there is one, is over."""
+        for _ in range(5_000):
+            if self.step():
+                self.check_deadlines()
+            elif not self._let_time_pass():
+                return
+        raise AssertionError(f"never came to rest: {self.store.memory.actions}")
+
+    def _let_time_pass(self) -> bool:
+        rows = self.store.memory.actions.values()
+        waiting = [row for row in rows if not isinstance(row.action, RetryRefused)]
+        if not waiting:
+            return False
+        times = [row.lease_until + timedelta(milliseconds=1) if row.lease_until else row.due_at for row in waiting]
+        self.clock.now = min(time for time in times if time > self.clock.now)  # what is due waits for its lane
+        return True
+
+    # What must hold
+
+    def load_balancers(self) -> Iterable[LoadBalancer]:
+        ids = {key[0] for key in self.store.memory.tables.get("load_balancers", {})}
+        return [self.store.load_balancer(id) for id in ids if isinstance(id, UUID)]
+
+    def statuses(self, id: UUID) -> dict[UUID, ProvisioningStatus | None]:
+        load_balancer = self.store.load_balancer(id)
+        return {object_id: load_balancer.status_of(object_id) for object_id in load_balancer.progress.marks}
+
+    def check_deadlines(self) -> None:
+        """Nothing is PENDING past its deadline, except where nothing could be recorded at all."""
+        if (
+            self.points.fault
+            and self.points.fault.lasts
+            and not self.points.struck.startswith(("driver", "compute", "network"))
+        ):
+            return
+        for load_balancer in self.load_balancers():
+            self.check_reason(load_balancer)
+            statuses = {load_balancer.status_of(id) for id in load_balancer.progress.marks}
+            if not statuses & PENDING:
+                continue
+            since = (
+                load_balancer.modified_on
+                if load_balancer.being_deleted
+                else min(load_balancer.progress.asked_at.values())
+            )
+            assert self.clock.now - since <= LONGEST_PENDING, f"PENDING since {since}, now {self.clock.now}"
+
+    def check_reason(self, load_balancer: LoadBalancer) -> None:
+        """An ERROR says why: in its own row, or in that of the load balancer when its deadline passed."""
+        rows = self.store.memory.tables
+        (own,) = (row for key, row in rows["load_balancers"].items() if key == (load_balancer.id,))
+        for id, marks in load_balancer.progress.marks.items():
+            if load_balancer.status_of(id) == ProvisioningStatus.ERROR:
+                assert rows[marks.kind][(id,)].get("reason") or own.get("reason"), f"{marks.kind} is ERROR, and why?"
+
+    def check_nothing_is_left_but(self, *ids: UUID) -> None:
+        """Outside there is exactly what these load balancers need; nothing waits to be done."""
+        wanted = {amphora_id for id in ids for amphora_id in self.store.load_balancer(id).amphora_ids}
+        assert set(self.compute.booted) == wanted
+        assert set(self.network.ports) == set(ids)
+        assert {amphora_id for amphora_id, _ in self.driver.configurations} <= wanted
+        assert not [row for row in self.store.memory.actions.values() if not isinstance(row.action, RetryRefused)]
