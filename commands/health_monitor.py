@@ -78,7 +78,7 @@ class HealthMonitorHandler:
 
 
 _ARGUMENT, _ROOT = "health_monitor_", "healthmonitor"
-_PARSER = Parser(HealthMonitor, ignored={"project_id": Name, "tenant_id": Name})
+PARSER = Parser(HealthMonitor, ignored={"project_id": Name, "tenant_id": Name})
 
 
 class HealthMonitorsResource:
@@ -89,7 +89,7 @@ class HealthMonitorsResource:
 
     def on_post(self, req: Request, resp: Response) -> None:
         require_no_arguments(req)
-        given = _PARSER.given(object_of(req, _ARGUMENT, _ROOT))
+        given = PARSER.given(object_of(req, _ARGUMENT, _ROOT))
         monitor = HealthMonitor(id=uuid4(), **given).with_http_defaults()
         load_balancer_id = self._places.load_balancer_of(Kind.POOL, monitor.pool_id)
         accepted = self._handler.add(AddHealthMonitor(load_balancer_id, monitor, origin_of(req)))
@@ -105,7 +105,7 @@ class HealthMonitorResource:
 
     def on_put(self, req: Request, resp: Response, id: str) -> None:
         require_no_arguments(req)
-        changes = _PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
+        changes = PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
         before = self._view.row(id)
         command = ChangeHealthMonitor(before["load_balancer_id"], before["id"], changes, origin_of(req))
         accepted = self._handler.change(command)

@@ -71,7 +71,7 @@ class ListenerHandler:
 
 
 _ARGUMENT, _ROOT = "listener_", "listener"
-_PARSER = Parser(
+PARSER = Parser(
     Listener,
     extra={"loadbalancer_id": UUID},
     ignored={"project_id": Name, "tenant_id": Name},
@@ -86,7 +86,7 @@ class ListenersResource:
 
     def on_post(self, req: Request, resp: Response) -> None:
         require_no_arguments(req)
-        given = _PARSER.given(object_of(req, _ARGUMENT, _ROOT))
+        given = PARSER.given(object_of(req, _ARGUMENT, _ROOT))
         load_balancer_id = given.pop("loadbalancer_id")
         listener = Listener(id=uuid4(), **given)
         accepted = self._handler.add(AddListener(load_balancer_id, listener, origin_of(req)))
@@ -101,7 +101,7 @@ class ListenerResource:
 
     def on_put(self, req: Request, resp: Response, id: str) -> None:
         require_no_arguments(req)
-        changes = _PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
+        changes = PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
         before = self._view.row(id)
         command = ChangeListener(before["load_balancer_id"], before["id"], changes, origin_of(req))
         accepted = self._handler.change(command)

@@ -54,6 +54,7 @@ class LoadBalancerHandler:
         self._turns = turns
         self._vips = vips
 
+    @retried_on_conflict
     def create(self, command: CreateLoadBalancer) -> Accepted:
         """An address that was not asked for is chosen again when somebody else was faster."""
         for attempt in range(_MOST_ADDRESSES_TRIED):
@@ -94,7 +95,7 @@ class LoadBalancerHandler:
 _ARGUMENT, _ROOT = "load_balancer", "loadbalancer"
 _PROJECT = Annotated[str | None, Length(36)]
 _VIP = {"vip_subnet_id": UUID | None, "vip_port_id": UUID | None, "vip_network_id": UUID | None}
-_PARSER = Parser(
+PARSER = Parser(
     LoadBalancerSettings,
     extra={
         **_VIP,
@@ -119,7 +120,7 @@ class LoadBalancersResource:
         require_no_arguments(req)
         said = object_of(req, _ARGUMENT, _ROOT)
         _require_sensible(said)
-        command = self._command(_PARSER.given(said), req)
+        command = self._command(PARSER.given(said), req)
         created(resp, _ROOT, self._view.show(_row_of_new(self._handler.create(command))))
 
     def _command(self, given: dict[str, Any], req: Request) -> CreateLoadBalancer:
@@ -180,7 +181,7 @@ class LoadBalancerResource:
 
     def on_put(self, req: Request, resp: Response, id: str) -> None:
         require_no_arguments(req)
-        changes = _PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
+        changes = PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
         before = self._view.row(id)
         accepted = self._handler.change(ChangeLoadBalancer(before["id"], changes, origin_of(req)))
         settings = accepted.load_balancer.settings

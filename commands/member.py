@@ -144,7 +144,7 @@ def batch_of(command: ReplaceMembers, load_balancer: LoadBalancer) -> Batch:
     return Batch(added=tuple(added), changed=tuple(changed.values()), removed=missing)
 
 
-_PARSER = Parser(
+PARSER = Parser(
     Member,
     without=("id", "pool_id"),
     ignored={"project_id": Name, "tenant_id": Name},
@@ -161,7 +161,7 @@ class MembersResource:
     def on_post(self, req: Request, resp: Response, id: str) -> None:
         pool, load_balancer_id = _parent(self._places, id)
         require_no_arguments(req)
-        member = Member(id=uuid4(), pool_id=pool, **_PARSER.given(object_of(req, "member_", "member")))
+        member = Member(id=uuid4(), pool_id=pool, **PARSER.given(object_of(req, "member_", "member")))
         accepted = self._handler.add(AddMember(load_balancer_id, member, origin_of(req)))
         created(resp, "member", self._view.show(_row_of_new(accepted, member)))
 
@@ -178,7 +178,7 @@ def _entries(body: Any) -> Sequence[Mapping[str, Any]]:
     entries = unwrapped(body, "members_", "members")
     if not isinstance(entries, list):
         raise invalid_input("members_", body, f"Value not a valid list: {entries}")
-    return [_PARSER.given(_entry(body, entry)) for entry in entries]
+    return [PARSER.given(_entry(body, entry)) for entry in entries]
 
 
 def _entry(body: object, entry: object) -> Received:
@@ -211,7 +211,7 @@ class MemberResource:
     def on_put(self, req: Request, resp: Response, id: str, member_id: str) -> None:
         pool, load_balancer_id = _parent(self._places, id)
         require_no_arguments(req)
-        changes = _PARSER.changes(object_of(req, "member_", "member"))
+        changes = PARSER.changes(object_of(req, "member_", "member"))
         before = self._view.row(member_id, below=id)
         command = ChangeMember(load_balancer_id, pool, before["id"], changes, origin_of(req))
         accepted = self._handler.change(command)

@@ -77,7 +77,7 @@ class PoolHandler:
 
 
 _ARGUMENT, _ROOT = "pool_", "pool"
-_PARSER = Parser(
+PARSER = Parser(
     Pool,
     extra={"loadbalancer_id": UUID | None, "listener_id": UUID | None},
     ignored={"project_id": Name, "tenant_id": Name},
@@ -93,7 +93,7 @@ class PoolsResource:
 
     def on_post(self, req: Request, resp: Response) -> None:
         require_no_arguments(req)
-        given = _PARSER.given(object_of(req, _ARGUMENT, _ROOT))
+        given = PARSER.given(object_of(req, _ARGUMENT, _ROOT))
         load_balancer_id, listener_id = given.pop("loadbalancer_id", None), given.pop("listener_id", None)
         pool = Pool(id=uuid4(), **given)
         place = self._place(load_balancer_id, listener_id)
@@ -119,7 +119,7 @@ class PoolResource:
 
     def on_put(self, req: Request, resp: Response, id: str) -> None:
         require_no_arguments(req)
-        changes = _PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
+        changes = PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
         before = self._view.row(id)
         command = ChangePool(before["load_balancer_id"], before["id"], changes, origin_of(req))
         accepted = self._handler.change(command)

@@ -38,6 +38,7 @@ _NOT_YET = (
     ("/quotas", "The resource quotas", ("GET",)),
     ("/quotas/{project_id}", "The resource quotas", ("GET", "PUT", "DELETE")),
     ("/quotas/{project_id}/default", "The resource quotas", ("GET",)),
+    ("/providers/{name}", "A single provider", ()),
     ("/providers/{name}/flavor_capabilities", "The resource flavor_capabilities", ("GET",)),
     ("/providers/{name}/availability_zone_capabilities", "The resource availability_zone_capabilities", ("GET",)),
     ("/flavors", "The resource flavors", ("GET", "POST")),

@@ -149,7 +149,8 @@ class ConfigurationActions:
             return self._report_refused(push, self._blame(push, refused))
         except Unrenderable as unrenderable:
             return self._report_refused(push, {unrenderable.ref.id: unrenderable.words})
-        self._report_applied(push, sha256, frozenset(push.held), claim)
+        without = frozenset(push.held) - {push.load_balancer.id}  # which is blamed when nothing below it is to blame
+        self._report_applied(push, sha256, without, claim)
         return RECORDED
 
     def _run(self, push: _Push, tree: Tree) -> str:

@@ -27,11 +27,13 @@ class Fault:
     error   made anew for each time it strikes
     after   whether the call took effect before, so that only its answer is lost
     lasts   how long every call of the same name fails; None for this once
+    stalls  whether the worker only stops for longer than its lease, while others go on, and then goes on itself
     """
 
     error: Callable[[], BaseException]
     after: bool = False
     lasts: timedelta | None = None
+    stalls: bool = False
 
 
 def unreachable() -> AmphoraUnreachable:
@@ -61,6 +63,8 @@ def faults_of(point: str) -> dict[str, Fault]:
         "fails for long": Fault(tells, lasts=LONG),
         "the worker dies before": Fault(WorkerDied),
         "the worker dies after": Fault(WorkerDied, after=True),
+        "the worker stalls before": Fault(WorkerDied, stalls=True),
+        "the worker stalls after": Fault(WorkerDied, after=True, stalls=True),
     }
     if point.startswith("driver."):
         faults["the agent reports a fault once"] = Fault(disk_full)
@@ -72,29 +76,38 @@ def faults_of(point: str) -> dict[str, Fault]:
 
 @dataclass
 class Points:
-    """Counts the points that are passed, and lets the fault strike."""
+    """Counts the points that are passed, and lets the fault strike.
+
+    meanwhile  what others do while a worker stalls
+    """
 
     clock: Clock
     fault: Fault | None = None
     at: int = -1
+    meanwhile: Callable[[], None] = lambda: None
     passed: list[str] = field(default_factory=list)
     struck: str = ""
     _until: datetime | None = None
 
     @property
-    def is_over(self) -> bool:
-        """Whether the fault struck, and will not strike again."""
-        return bool(self.struck) and (self._until is None or self.clock.now >= self._until)
+    def nothing_is_stored(self) -> bool:
+        """Whether the fault is, or was for long, that of the database."""
+        return self._until is not None and self.struck.startswith(("store", "queue", "ledger"))
 
     @contextmanager
     def passing(self, name: str) -> Iterator[None]:
         strikes = self._strikes(name, len(self.passed))
         self.passed.append(name)
         if strikes and self.fault and not self.fault.after:
-            raise self.fault.error()
+            self._strike(self.fault)
         yield
         if strikes and self.fault and self.fault.after:
-            raise self.fault.error()
+            self._strike(self.fault)
+
+    def _strike(self, fault: Fault) -> None:
+        if not fault.stalls:
+            raise fault.error()
+        self.meanwhile()
 
     def _strikes(self, name: str, number: int) -> bool:
         if self.fault is None:

@@ -64,10 +64,11 @@ class Api:
     # What the scenarios are made of
 
     def create_load_balancer(self, **settings: object) -> Document:
+        """On the local profile's network, unless told otherwise."""
+        if "vip_subnet_id" not in settings:
+            settings["vip_subnet_id"] = self.vip_subnet_id()
         return self.post(
-            "/loadbalancers",
-            "loadbalancer",
-            **{"project_id": PROJECT, "vip_subnet_id": self.vip_subnet_id(), "name": f"lb-{uuid4()}", **settings},
+            "/loadbalancers", "loadbalancer", **{"project_id": PROJECT, "name": f"lb-{uuid4()}", **settings}
         )
 
     def vip_subnet_id(self) -> str:
@@ -91,7 +92,8 @@ class Api:
             assert found["provisioning_status"] != "ERROR", found
             return found if found["provisioning_status"] == "ACTIVE" else None
 
-        return until(is_active, seconds, f"load balancer {id} to be ACTIVE")
+        active: Document = until(is_active, seconds, f"load balancer {id} to be ACTIVE")
+        return active
 
     def delete_load_balancer(self, id: str, seconds: float = 20) -> None:
         """With all that is below it; returns once it is gone."""

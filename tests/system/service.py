@@ -60,7 +60,7 @@ class Service:
         self.process = None
         assert process.returncode == 0, f"code {process.returncode}: {''.join(self.said)}{rest}"
         assert self.processes() == [], [program_of(pid) for pid in self.processes()]
-        assert [path for path in self.directory.rglob("*") if path.is_socket()] == []
+        assert self.sockets() == []
 
     def kill_control_plane(self) -> None:
         """kill -9 for supervisor, API, worker, health manager and PostgreSQL; amphorae are not touched."""
@@ -97,6 +97,9 @@ class Service:
     def processes(self) -> list[int]:
         return daemons_in(self.directory)
 
+    def sockets(self) -> list[Path]:
+        return [path for path in self.directory.rglob("*") if path.is_socket()]
+
     def control_plane(self) -> list[int]:
         return daemons_in(self.directory / "log", self.directory / "postgresql")
 
@@ -131,7 +134,7 @@ class Service:
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self.database() as connection:
-            return connection.execute(sql, parameters).fetchall()  # type: ignore[arg-type]
+            return connection.execute(sql, parameters).fetchall()
 
     def amphora_of(self, load_balancer_id: str) -> str:
         """The amphora in service."""

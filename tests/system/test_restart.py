@@ -6,6 +6,7 @@ from tests.system.backends import backends
 from tests.system.scenarios.restart import restart
 from tests.system.service import Service
 from tests.system.site import a_site
+from tests.system.traffic import serves
 
 pytestmark = [pytest.mark.amphora, pytest.mark.postgres, pytest.mark.slow]
 
@@ -26,16 +27,14 @@ def test_a_second_run_on_the_same_directory_says_so_and_exits(service: Service) 
     assert service.api.get("/loadbalancers") == []
 
 
-def test_ctrl_c_leaves_no_process_and_no_socket(own_service: Service) -> None:
+def test_ctrl_c_leaves_no_process_and_no_socket_but_what_the_next_run_needs(own_service: Service) -> None:
     with backends("127.0.1.1") as members:
         site = a_site(own_service.api, members)
+        amphora = own_service.amphora_of(site.id)
 
-        own_service.stop()  # asserts it
+        own_service.stop()
 
-    assert own_service.amphora_directories() == {own_service_amphora(own_service, site.id)}
-
-
-def own_service_amphora(service: Service, load_balancer_id: str) -> str:
-    """Known again once the database runs."""
-    service.start()
-    return service.amphora_of(load_balancer_id)
+    assert own_service.processes() == []
+    assert own_service.sockets() == []
+    assert not serves(site.vip, site.port)
+    assert own_service.amphora_directories() == {amphora}

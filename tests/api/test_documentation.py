@@ -1,0 +1,42 @@
+"""docs/api.md names every URL."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import falcon.inspect
+from psycopg_pool import ConnectionPool
+
+from infra.api import api_application
+from infra.memory import MemoryStore
+from infra.noop_network import NoopNetwork
+from infra.settings import Profile, Settings
+
+IN_NEUTRONS_PLACE = ("/networks", "/subnets", "/ports", "/qos")
+DOCUMENT = Path(__file__).parents[2] / "docs/api.md"
+
+
+def an_application() -> "falcon.App[Any, Any]":
+    """One that is never called: its database is not there."""
+    store, network = MemoryStore(), NoopNetwork()
+    return api_application(
+        aggregates=store,
+        places=store,
+        vips=network,
+        network_reads=network,
+        pool=ConnectionPool("", open=False),
+        settings=Settings(profile=Profile.NOOP, database_url="", state_directory=Path()),
+    )
+
+
+def test_every_url_is_documented() -> None:
+    documented = set(re.findall(r"`(/[^`?]*)", DOCUMENT.read_text()))
+
+    served = {route.path for route in falcon.inspect.inspect_routes(an_application())}
+
+    assert len(served) > 100
+    for path in served:
+        root = path.replace("/v2.0", "/v2")
+        short = re.sub(r"^/v2(/lbaas)?", "", root)
+        with_each = short.removesuffix("/{id}") if short.startswith(IN_NEUTRONS_PLACE) else short
+        assert {root, short, with_each} & documented, path
