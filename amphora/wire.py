@@ -10,11 +10,13 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 HEARTBEAT_VERSION = 3
 INFLATED_LIMIT = 1024 * 1024  # bytes of JSON that a datagram may inflate to
+MOST_MEMBERS_TOGETHER = 250  # of one pool, when a heartbeat needs several datagrams
 DATAGRAM_LIMIT = 65_000  # bytes; an IPv4 datagram carries 65,507
 HEX_MAC_LENGTH = 64
 RAW_MAC_LENGTH = 32  # sent by amphorae older than Octavia Train
@@ -161,15 +163,15 @@ def encode_heartbeat(heartbeat: Heartbeat, key: str) -> bytes:
 def datagrams(heartbeat: Heartbeat, key: str) -> list[bytes]:
     """The heartbeat in as many datagrams as it needs, with consecutive sequence numbers from its own.
 
-    Each names every listener (a missing one would count against the amphora) but a share of the pools; the growth
-    of the counters is in the first alone, so that it is counted once.
+    Each names every listener (a missing one would count against the amphora) but a share of the pools, and of the
+    members of a large one; the growth of the counters is in the first alone, so that it is counted once.
     """
     for count in (1, 2, 4, 8, 16, 32, 64):
         try:
             return [encode_heartbeat(part, key) for part in _parts(heartbeat, count)]
         except Oversized:
             continue
-    raise Oversized("one pool has more members than a datagram can carry")
+    raise Oversized("more than 64 datagrams can carry")
 
 
 def decode_heartbeat(datagram: bytes, keys: Iterable[str]) -> Heartbeat:
@@ -250,11 +252,19 @@ def _parts(heartbeat: Heartbeat, count: int) -> list[Heartbeat]:
             heartbeat,
             sequence=(heartbeat.sequence or 0) + index,
             listeners=silent if index else heartbeat.listeners,
-            pools=heartbeat.pools[index::count],
+            pools=_share(heartbeat.pools, index, count),
             additions=additions,
         )
         for index in range(count)
     ]
+
+
+def _share(pools: tuple[PoolReport, ...], index: int, count: int) -> tuple[PoolReport, ...]:
+    """Small pools whole, in turn; of a large one each part tells some members."""
+    small = [pool for pool in pools if len(pool.members) <= MOST_MEMBERS_TOGETHER]
+    large = [pool for pool in pools if len(pool.members) > MOST_MEMBERS_TOGETHER]
+    shared = [replace(pool, members=dict(islice(pool.members.items(), index, None, count))) for pool in large]
+    return (*small[index::count], *shared)
 
 
 def _heartbeat_document(heartbeat: Heartbeat) -> dict[str, Any]:

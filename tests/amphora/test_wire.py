@@ -174,12 +174,25 @@ def test_5000_members_travel_in_several_datagrams_and_count_once() -> None:
     assert sum(part.listeners[C].counters.rx for part in parts) == 10
 
 
-def test_datagram_that_does_not_fit_is_never_sent() -> None:
+def test_members_of_one_large_pool_are_shared_out_over_datagrams() -> None:
     random_ids = random.Random(5)
-    pool = PoolReport(B, C, "UP", {UUID(int=random_ids.getrandbits(128)): "UP" for _ in range(5000)})
+    members = {UUID(int=random_ids.getrandbits(128)): "UP" for _ in range(5000)}
+
+    parts = [
+        decode_heartbeat(datagram, [KEY])
+        for datagram in datagrams(replace(a_heartbeat(), pools=(PoolReport(B, C, "UP", members),)), KEY)
+    ]
+
+    assert {id: words for part in parts for pool in part.pools for id, words in pool.members.items()} == members
+    assert {pool.status for part in parts for pool in part.pools} == {"UP"}
+
+
+def test_heartbeat_that_no_number_of_datagrams_can_carry_is_refused() -> None:
+    random_ids = random.Random(5)
+    members = {UUID(int=random_ids.getrandbits(128)): random_ids.randbytes(2_000).hex() for _ in range(5000)}
 
     with pytest.raises(WireError):
-        datagrams(replace(a_heartbeat(), pools=(pool,)), KEY)
+        datagrams(replace(a_heartbeat(), pools=(PoolReport(B, C, "UP", members),)), KEY)
 
 
 def test_growth_of_a_counter_that_was_restarted_is_its_value() -> None:
