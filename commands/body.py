@@ -210,7 +210,7 @@ class Parser(Generic[T]):
             if value is None:
                 continue
             wanted = _Attribute(name, False, False, None, None, convert).read(received, None, partly=False)
-            if wanted and wanted != spec.default:
+            if wanted is not False and wanted not in (spec.default, (), {}):
                 raise NotCarriedOut(f"The attribute {name} of {received.path.rpartition('.')[2]}")
 
 

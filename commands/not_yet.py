@@ -4,6 +4,7 @@ An attribute that leaves this list becomes a field of its value in domain/ (whic
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -16,6 +17,13 @@ from domain.pool import LbAlgorithm, Pool, PoolProtocol
 
 _Names = tuple[Name, ...]
 _Ciphers = Annotated[str, Length(2_048)]
+
+
+class _ClientAuthentication(StrEnum):
+    NONE = "NONE"
+    OPTIONAL = "OPTIONAL"
+    MANDATORY = "MANDATORY"
+
 
 LOAD_BALANCER: Mapping[str, NotYet] = {
     "vip_qos_policy_id": NotYet(UUID),
@@ -35,7 +43,7 @@ LISTENER: Mapping[str, NotYet] = {
     "sni_container_refs": NotYet(_Names),
     "client_ca_tls_container_ref": NotYet(Name),
     "client_crl_container_ref": NotYet(Name),
-    "client_authentication": NotYet(Name, default="NONE"),
+    "client_authentication": NotYet(_ClientAuthentication, default=_ClientAuthentication.NONE),
     "tls_ciphers": NotYet(_Ciphers),
     "tls_versions": NotYet(_Names),
     "alpn_protocols": NotYet(_Names),

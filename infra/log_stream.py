@@ -17,10 +17,6 @@ _READ = """
 SELECT notification_id, originator_id, originator_version, topic, state FROM tacitus_events
 WHERE notification_id > %s ORDER BY notification_id LIMIT %s
 """
-_IS_BEHIND = """
-SELECT coalesce((SELECT max(notification_id) FROM tacitus_events), 0)
-     > coalesce((SELECT position FROM positions WHERE consumer = %s), 0)
-"""
 
 
 class LogStream:
@@ -54,11 +50,6 @@ class PostgresLedger:
         self._settings = settings
 
     def advance(self, consumer: str, decide: Callable[[Position], tuple[Position, Sequence[Action]]]) -> bool:
-        """Looks first without a lock: most wake-ups come for what the run before has read already."""
-        with self._pool.connection() as connection:
-            behind = connection.execute(_IS_BEHIND, (consumer,), prepare=True).fetchone()
-            if not (behind and behind[0]):
-                return False
         with self._pool.connection() as connection, connection.transaction():
             connection.execute("INSERT INTO positions VALUES (%s, 0) ON CONFLICT DO NOTHING", (consumer,), prepare=True)
             locked = connection.execute(

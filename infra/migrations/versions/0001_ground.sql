@@ -232,7 +232,7 @@ FROM pools r JOIN load_balancers b ON b.id = r.load_balancer_id LEFT JOIN operat
 CREATE VIEW shown_members AS
 SELECT r.id, r.load_balancer_id, r.pool_id, b.project_id, r.document, r.reason, r.own,
        provisioning_status(r.created, r.own, r.touched, r.deleted, r.failed, b.applied, b.settled) AS provisioning_status,
-       coalesce(o.status, CASE WHEN EXISTS (SELECT FROM health_monitors h WHERE h.pool_id = r.pool_id) THEN 'OFFLINE' ELSE 'NO_MONITOR' END) AS operating_status,
+       coalesce(o.status, CASE WHEN EXISTS (SELECT FROM health_monitors h WHERE h.pool_id = r.pool_id AND h.deleted = 0) THEN 'OFFLINE' ELSE 'NO_MONITOR' END) AS operating_status,
        shown_time(r.created_by) AS created_at,
        shown_update(r.updated_by, r.load_balancer_id, greatest(r.own, r.touched)) AS updated_at
 FROM members r JOIN load_balancers b ON b.id = r.load_balancer_id LEFT JOIN operating_statuses o ON o.object_id = r.id;
