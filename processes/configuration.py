@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import singledispatchmethod
+from functools import cache, singledispatchmethod
 from typing import Protocol
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from amphora.haproxy import Unrenderable
 from commands.outcome import Outcomes, ReportConfigurationApplied, ReportConfigurationRefused, ReportDeadline
 from commands.ports import Aggregates
 from domain.amphora import Amphora, Stage
-from domain.fields import NOTHING_YET
+from domain.fields import NOTHING_YET, Revision
 from domain.load_balancer import LoadBalancer
 from domain.progress import Kind, Ref
 from domain.tree import Tree
@@ -48,6 +48,18 @@ class ConfigurationProcess:
         return [PushConfiguration(load_balancer_id=event.load_balancer_id, amphora_id=event.originator_id)]
 
     @react.register
+    def replaced(self, event: LoadBalancer.AmphoraReplaced) -> Sequence[Action]:
+        return [*self.revised(event), self._last_retry(event.originator_id, event.amphora_id)]
+
+    @react.register
+    def deletion_requested(self, event: LoadBalancer.DeletionRequested) -> Sequence[Action]:
+        return [self._last_retry(event.originator_id, id) for id in event.amphora_ids]
+
+    def _last_retry(self, load_balancer_id: UUID, amphora_id: UUID) -> Action:
+        """A retry may wait for minutes: it is due at once, finds no reason left, and ends."""
+        return RetryRefused(load_balancer_id=load_balancer_id, amphora_id=amphora_id)
+
+    @react.register
     def refused(self, event: LoadBalancer.ConfigurationRefused) -> Sequence[Action]:
         """What was refused may be accepted later: a port may become free."""
         return [
@@ -78,14 +90,30 @@ class Renderer(Protocol):
 
 @dataclass(frozen=True)
 class _Push:
-    """What one amphora is given."""
+    """What one amphora is given.
+
+    old_tree  the tree as of a revision; each is replayed once
+    """
 
     load_balancer: LoadBalancer
     amphora: AmphoraAddress
+    old_tree: Callable[[Revision], Tree]
 
     @property
-    def held(self) -> Mapping[UUID, int]:
+    def held(self) -> Mapping[UUID, Revision]:
         return self.load_balancer.progress.held_back
+
+    def tree_that_runs(self, also_held: Iterable[Ref] = ()) -> Tree:
+        """What is wanted, with refused objects at the last value that ran, or left out."""
+        progress, tree = self.load_balancer.progress, self.load_balancer.tree
+        held = {Ref(progress.marks[id].kind, id): revision for id, revision in self.held.items()}
+        held |= {ref: progress.last_good(ref.id) for ref in also_held}
+        left_out = [ref for ref, revision in held.items() if revision == NOTHING_YET]
+        tree = tree.without([*left_out, *(below for ref in left_out for below in tree.below(ref.id))])
+        for ref, revision in held.items():
+            if revision != NOTHING_YET:
+                tree = tree.with_older(ref, self.old_tree(revision))
+        return _without_loose_ends(tree)
 
 
 class ConfigurationActions:
@@ -134,7 +162,7 @@ class ConfigurationActions:
         if load_balancer.progress.confirmed.get(amphora.id) == load_balancer.revision:
             return DONE
         try:
-            return self._load(_Push(load_balancer, address_of(amphora)), claim)
+            return self._load(self._push(load_balancer, amphora), claim)
         except (AmphoraError, StillRefused) as error:
             self._report_deadline(load_balancer.id, claim, str(error))
             if claim.overdue and amphora.stage == Stage.PLUGGED:  # never in service, so nobody waits for its heartbeats
@@ -142,9 +170,15 @@ class ConfigurationActions:
                 return RECORDED
             raise
 
+    def _push(self, load_balancer: LoadBalancer, amphora: Amphora) -> _Push:
+        def old_tree(revision: Revision) -> Tree:
+            return self._old_trees.load_balancer_at(load_balancer.id, revision).tree
+
+        return _Push(load_balancer, address_of(amphora), cache(old_tree))
+
     def _load(self, push: _Push, claim: Claim) -> Result:
         try:
-            sha256 = self._run(push, self._tree_that_runs(push.load_balancer))
+            sha256 = self._run(push, push.tree_that_runs())
         except ConfigurationRefused as refused:
             return self._report_refused(push, self._blame(push, refused))
         except Unrenderable as unrenderable:
@@ -209,19 +243,6 @@ class ConfigurationActions:
 
     # What is refused
 
-    def _tree_that_runs(self, load_balancer: LoadBalancer, also_held: Iterable[Ref] = ()) -> Tree:
-        """What is wanted, with refused objects at the last value that ran, or left out."""
-        progress = load_balancer.progress
-        held = {Ref(progress.marks[id].kind, id): revision for id, revision in progress.held_back.items()}
-        held |= {ref: progress.last_good(ref.id) for ref in also_held}
-        left_out = [ref for ref, revision in held.items() if revision == NOTHING_YET]
-        tree = load_balancer.tree
-        tree = tree.without([*left_out, *(below for ref in left_out for below in tree.below(ref.id))])
-        for ref, revision in held.items():
-            if revision != NOTHING_YET and ref not in left_out:
-                tree = tree.with_older(ref, self._old_trees.load_balancer_at(load_balancer.id, revision).tree)
-        return _without_loose_ends(tree)
-
     def _blame(self, push: _Push, refused: ConfigurationRefused) -> Mapping[UUID, str]:
         """Which of the changes not yet applied are refused, each with the amphora's own words.
 
@@ -234,7 +255,7 @@ class ConfigurationActions:
         words: dict[UUID, str] = {}
 
         def refusal(without: Iterable[Ref]) -> str | None:
-            return self._refusal(push, self._tree_that_runs(push.load_balancer, without))
+            return self._refusal(push, push.tree_that_runs(without))
 
         _find_culprits(suspects, refusal, words)
         return words or {push.load_balancer.id: refused.words}
@@ -255,7 +276,7 @@ class ConfigurationActions:
         amphora = self._aggregates.amphora(action.amphora_id)
         if load_balancer.being_deleted or amphora.stage != Stage.IN_SERVICE or not load_balancer.progress.held_back:
             return DONE
-        push = _Push(load_balancer, address_of(amphora))
+        push = self._push(load_balancer, amphora)
         try:
             sha256 = self._run(push, load_balancer.tree)
         except (ConfigurationRefused, Unrenderable):

@@ -217,7 +217,7 @@ class World:
 
     def _let_time_pass(self) -> bool:
         rows = self.store.memory.actions.values()
-        waiting = [row for row in rows if not isinstance(row.action, RetryRefused)]
+        waiting = [row for row in rows if row.lease_until or not isinstance(row.action, RetryRefused)]
         if not waiting:
             return False
         times = [row.lease_until + timedelta(milliseconds=1) if row.lease_until else row.due_at for row in waiting]
