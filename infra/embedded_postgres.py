@@ -37,6 +37,7 @@ SETTINGS: Mapping[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
     "jit": "off",  # our statements are short; compiling them takes longer than running them
+    "autovacuum_naptime": "2s",  # the rows of actions come and go all the time
     "log_line_prefix": "%m [%p] ",
 }
 

@@ -40,6 +40,8 @@ from processes.worker import Perform, Worker
 
 CONSUMER = "processes"
 _SWEEP_SECONDS = 10.0
+# Statements are prepared while a queue is empty and a table small: a plan that reads the whole table would stay.
+_SESSION = "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=5s -c enable_seqscan=off"
 Network = LocalNetwork | NoopNetwork
 
 
@@ -223,6 +225,6 @@ def connection_pool(settings: Settings, size: int) -> ConnectionPool:
         open=True,
         kwargs={
             "autocommit": True,
-            "options": "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=5s",
+            "options": _SESSION,
         },
     )

@@ -129,10 +129,12 @@ def statements(changes: Iterable[Change], command_id: UUID) -> Iterator[Statemen
     for shape, alike in groupby(changes, _shape):
         if shape[0] is Delete:
             values = [value for change in alike for value in change.values]  # type: ignore[union-attr]
-            yield Statement(_sql(shape), (values,))
+            yield Statement(_deletion(shape), (values,))
         else:
             rows = [_with_commit(change.row, command_id) for change in alike]  # type: ignore[union-attr]
-            yield Statement(_sql(shape), (msgspec.json.encode(rows).decode(),))
+            is_one = len(rows) == 1
+            document = msgspec.json.encode(rows[0] if is_one else rows).decode()
+            yield Statement(_sql(shape, is_one), (document,))
 
 
 def _shape(change: Change) -> _Shape:
@@ -145,12 +147,17 @@ def _with_commit(row: Row, command_id: UUID) -> Row:
     return {column: command_id if value is THIS_COMMIT else value for column, value in row.items()}
 
 
+def _deletion(shape: _Shape) -> str:
+    _, table, columns = shape
+    return f"DELETE FROM {table} WHERE {columns[0]} = ANY(%s::uuid[])"
+
+
 @lru_cache(maxsize=512)
-def _sql(shape: _Shape) -> str:
+def _sql(shape: _Shape, is_one: bool) -> str:
+    """One row is told from many: the planner takes a set for a hundred rows, and reads the whole table for them."""
     kind, table, columns = shape
-    if kind is Delete:
-        return f"DELETE FROM {table} WHERE {columns[0]} = ANY(%s::uuid[])"
-    source = f"jsonb_to_recordset(%s::jsonb) AS x({', '.join(f'{column} {_TYPES[column]}' for column in columns)})"
+    read = "jsonb_to_record" if is_one else "jsonb_to_recordset"
+    source = f"{read}(%s::jsonb) AS x({', '.join(f'{column} {_TYPES[column]}' for column in columns)})"
     if kind is Update:
         values = ", ".join(_assignment(column) for column in columns if column != "id")
         return f"UPDATE {table} AS t SET {values} FROM {source} WHERE t.id = x.id"

@@ -161,7 +161,7 @@ CREATE TABLE actions (
     lease_until timestamptz,
     cause       bigint,
     CONSTRAINT actions_one_each UNIQUE (kind, object_id)
-);
+) WITH (autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);
 CREATE UNIQUE INDEX actions_lane_taken ON actions (lane) WHERE owner IS NOT NULL;
 CREATE INDEX actions_due ON actions (due_at);
 
