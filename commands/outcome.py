@@ -89,8 +89,9 @@ class Outcomes:
 
         def decide(load_balancer: LoadBalancer) -> Iterable[Amphora]:
             amphora = self._aggregates.amphora(amphora_id)
-            amphora.failed(step, reason)
-            load_balancer.amphora_has_failed(amphora_id, step, reason)
+            if amphora.is_being_built:
+                amphora.failed(step, reason)
+                load_balancer.amphora_has_failed(amphora_id, step, reason)
             return [amphora]
 
         self._record(load_balancer_id, decide, completing)

@@ -252,7 +252,7 @@ class Progress:
         for id in tuple(blamed):
             if self.last_good(id) == NOTHING_YET:
                 blamed.update({child: f"What it belongs to was refused: {words[id]}" for child in below(id)})
-        return tuple(self._blame(id, said) for id, said in blamed.items())
+        return tuple(self._blame(id, said) for id, said in blamed.items() if id not in self.held_back)
 
     def _blame(self, id: UUID, words: str) -> Blame:
         return Blame(ref=Ref(self.marks[id].kind, id), mark=self.marks[id].own, held=self.last_good(id), words=words)
