@@ -85,7 +85,8 @@ class InPostgres(Home):
         """The database's clock cannot be moved: everything else is moved instead."""
         self._select(
             "WITH moved AS (UPDATE actions SET since = since - x, due_at = due_at - x, deadline = deadline - x,"
-            " lease_until = lease_until - x FROM make_interval(secs => %s) AS x RETURNING 1) SELECT count(*) AS n FROM moved",
+            " lease_until = lease_until - x FROM make_interval(secs => %s) AS x RETURNING 1)"
+            " SELECT count(*) AS n FROM moved",
             seconds,
         )
 

@@ -1,4 +1,4 @@
-"""What commands and processes rely on when they save and load: PostgreSQL and the memory of tests keep the same promises."""
+"""What commands and processes rely on when they save and load; PostgreSQL and the memory of tests promise the same."""
 
 from collections.abc import Iterator
 from threading import Event, Thread
@@ -370,7 +370,8 @@ def test_connections_that_die_while_saving_lose_and_double_nothing(postgres: InP
             while not stop.wait(0.03):
                 connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%%tacitus_events%%'"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    " AND query LIKE '%%tacitus_events%%'"
                 )
 
     killer = Thread(target=kill)
