@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPResponse, HTTPSConnection
+from ipaddress import IPv4Address
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -25,12 +26,13 @@ from amphora.driver import AmphoraAddress
 from amphora.rest_driver import RestAmphoraDriver, RestSettings
 from amphora.trust import Trust, heartbeat_key
 from amphora.wire import Heartbeat, Stamp, decode_heartbeat
+from infra.local_compute import ADDRESSES
 
 HAPROXY = shutil.which("haproxy", path="/usr/local/sbin:/usr/sbin:/usr/bin") or "/usr/sbin/haproxy"
 LOG_ID = UUID("11111111-1111-4111-8111-111111111111")
 MASTER_KEY = "a master key for tests"
 BOOT_SECONDS = 10.0
-_hosts = count(os.getpid() % 200)
+PORT = 9443
 
 
 @dataclass
@@ -48,7 +50,7 @@ class RunningAgent:
         self._drivers: list[RestAmphoraDriver] = []
         self.directory = Path(tempfile.mkdtemp(prefix="amp-", dir="/tmp"))  # short: unix sockets live below it
         self.base = self.base_path or self.directory
-        self.host = f"127.17.{next(_hosts) % 250}.5"
+        self.host = self._claim_host()
         self.address = AmphoraAddress(self.amphora_id, self.host)
         self.not_after = datetime.now(UTC) + timedelta(days=1)
         server_pem = self.trust.servers.issue_server_certificate(self.amphora_id, datetime.now(UTC), self.not_after)
@@ -64,7 +66,18 @@ class RunningAgent:
         for driver in self._drivers:
             driver.close()
         self.kill_group()
+        ADDRESSES.release(IPv4Address(self.host), self._claimant)
         shutil.rmtree(self.directory)
+
+    def _claim_host(self) -> str:
+        """An address that nobody else uses: amphorae of other test runs claim theirs in the same place."""
+        for number in count():
+            self._claimant = self.directory / f"address-{number}"
+            self._claimant.touch()
+            host = str(ADDRESSES.claim(self._claimant))
+            with suppress(OSError), socket.create_server((host, PORT)):
+                return host
+        raise AssertionError("unreachable")
 
     @property
     def conf(self) -> Path:
@@ -78,7 +91,7 @@ class RunningAgent:
         } | more
         lines = "\n".join(f"{key} = {value}" for key, value in heartbeat.items())
         return (
-            f"[haproxy_amphora]\nbase_path = {self.base}\nbind_host = {self.host}\nbind_port = 9443\n"
+            f"[haproxy_amphora]\nbase_path = {self.base}\nbind_host = {self.host}\nbind_port = {PORT}\n"
             f"haproxy_cmd = {HAPROXY}\n[amphora_agent]\namphora_id = {self.amphora_id}\n"
             f"agent_server_cert = {self.directory}/server.pem\nagent_server_ca = {self.directory}/client_ca.pem\n"
             f"[health_manager]\n{lines}\n"
@@ -126,7 +139,7 @@ class RunningAgent:
         context.verify_mode = ssl.CERT_NONE
         if certificate:
             context.load_cert_chain(certificate)
-        return HTTPSConnection(self.host, 9443, context=context, timeout=5)
+        return HTTPSConnection(self.host, PORT, context=context, timeout=5)
 
     def ask(self, method: str, path: str, body: str | bytes | None = None) -> tuple[int, bytes]:
         status, content, _ = self.ask_for_headers(method, path, body)
