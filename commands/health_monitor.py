@@ -91,7 +91,7 @@ class HealthMonitorsResource:
         require_no_arguments(req)
         given = PARSER.given(object_of(req, _ARGUMENT, _ROOT))
         monitor = HealthMonitor(id=uuid4(), **given).with_http_defaults()
-        load_balancer_id = self._places.load_balancer_of(Kind.POOL, monitor.pool_id)
+        load_balancer_id = self._places.place_of(Kind.POOL, monitor.pool_id).load_balancer_id
         accepted = self._handler.add(AddHealthMonitor(load_balancer_id, monitor, origin_of(req)))
         row = row_of_new(accepted, monitor.id, monitor, pool_id=monitor.pool_id)
         created(resp, _ROOT, self._view.show(row))
@@ -115,6 +115,6 @@ class HealthMonitorResource:
     def on_delete(self, req: Request, resp: Response, id: str) -> None:
         require_no_arguments(req)
         monitor_id = id_in_url("Health Monitor", id)
-        load_balancer_id = self._places.load_balancer_of(Kind.HEALTH_MONITOR, monitor_id)
+        load_balancer_id = self._places.place_of(Kind.HEALTH_MONITOR, monitor_id).load_balancer_id
         self._handler.remove(RemoveHealthMonitor(load_balancer_id, monitor_id, origin_of(req)))
         empty(resp)

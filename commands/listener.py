@@ -111,6 +111,6 @@ class ListenerResource:
     def on_delete(self, req: Request, resp: Response, id: str) -> None:
         require_no_arguments(req)
         listener_id = id_in_url("Listener", id)
-        load_balancer_id = self._places.load_balancer_of(Kind.LISTENER, listener_id)
+        load_balancer_id = self._places.place_of(Kind.LISTENER, listener_id).load_balancer_id
         self._handler.remove(RemoveListener(load_balancer_id, listener_id, origin_of(req)))
         empty(resp)

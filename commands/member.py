@@ -197,7 +197,7 @@ def _parent(places: Places, pool_id: str) -> tuple[UUID, UUID]:
     """The pool that the URL names, and its load balancer. Raises UnknownParent, before anything else is looked at."""
     try:
         id = id_in_url("Pool", pool_id)
-        return id, places.load_balancer_of(Kind.POOL, id)
+        return id, places.place_of(Kind.POOL, id).load_balancer_id
     except NotFound:
         raise UnknownParent("Pool", pool_id) from None
 

@@ -107,7 +107,7 @@ class PoolsResource:
         if load_balancer_id is not None:
             return load_balancer_id
         if listener_id is not None:
-            return self._places.load_balancer_of(Kind.LISTENER, listener_id)
+            return self._places.place_of(Kind.LISTENER, listener_id).load_balancer_id
         raise Invalid("Validation failure: Must provide at least one of: loadbalancer_id, listener_id")
 
 
@@ -129,6 +129,6 @@ class PoolResource:
     def on_delete(self, req: Request, resp: Response, id: str) -> None:
         require_no_arguments(req)
         pool_id = id_in_url("Pool", id)
-        load_balancer_id = self._places.load_balancer_of(Kind.POOL, pool_id)
+        load_balancer_id = self._places.place_of(Kind.POOL, pool_id).load_balancer_id
         self._handler.remove(RemovePool(load_balancer_id, pool_id, origin_of(req)))
         empty(resp)

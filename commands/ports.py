@@ -18,6 +18,7 @@ class Origin:
     command_id  names the command in the log: one that is there already was carried out
     actor       random id of a person, None for the service itself
     cause       position of the event that this command follows from
+    enforce_quota  whether the quota of the project limits what is created
     """
 
     command_id: UUID = field(default_factory=uuid4)
@@ -25,6 +26,7 @@ class Origin:
     project_id: str = ""
     request_id: str = ""
     cause: int | None = None
+    enforce_quota: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,19 @@ class Aggregates(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an object belongs."""
+
+    load_balancer_id: UUID
+    project_id: str
+
+
 class Places(Protocol):
     """Finds the load balancer that an object belongs to."""
 
-    def load_balancer_of(self, kind: Kind, id: UUID) -> UUID:
-        """Raises NotFound when there is no such object."""
+    def place_of(self, kind: Kind, id: UUID) -> Place:
+        """Raises NotFound when there is no such object; a load balancer belongs to itself."""
         ...
 
 

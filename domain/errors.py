@@ -6,9 +6,14 @@ Refused
 ├── Invalid             the request can never be carried out as it is
 │   ├── NotAnOption, ProtocolMismatch
 │   └── HasChildren
+├── Forbidden           the caller may not do this
+│   └── QuotaExceeded
 ├── NotCarriedOut       part of the contract that this release does not have yet
+├── ProviderUnsupported, ProviderNotFound, ProviderFailed   what the provider of the load balancer makes of it
+├── PreconditionFailed  the object is not what the caller takes it for
 └── Conflicting         right in itself, but not in the present state
     ├── Immutable       the object, or one above it, is being deleted, or too many changes wait
+    ├── InUse               something else needs the object
     ├── DuplicateListener, DuplicateMember, DuplicateHealthMonitor, DuplicateTag, DefaultPoolTaken
     └── ConcurrentChange    another writer was faster; the command is decided again
 """
@@ -55,6 +60,42 @@ class NotCarriedOut(Refused):
         super().__init__(f"{what} is not carried out by this release.")
 
 
+class Forbidden(Refused):
+    def __init__(self, words: str = "Policy does not allow this request to be performed.") -> None:
+        super().__init__(words)
+
+
+class QuotaExceeded(Forbidden):
+    """resource: the contract's name for what there would be too many of, "Health Monitor" for one."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"Quota has been met for resources: {resource}")
+
+
+class ProviderUnsupported(Refused):
+    """what: "action" or "option"."""
+
+    def __init__(self, provider: str, what: str, message: str) -> None:
+        super().__init__(f"Provider '{provider}' does not support a requested {what}: {message}")
+
+
+class ProviderNotFound(Refused):
+    def __init__(self, provider: str) -> None:
+        super().__init__(f"Provider '{provider}' was not found.")
+
+
+class ProviderFailed(Refused):
+    def __init__(self, provider: str, message: str) -> None:
+        super().__init__(f"Provider '{provider}' reports error: {message}")
+
+
+class PreconditionFailed(Refused):
+    """`If-Match` names another version of the object than there is."""
+
+    def __init__(self, resource: str, id: object) -> None:
+        super().__init__(f"{resource} {id} was changed meanwhile.")
+
+
 class Conflicting(Refused):
     """A conflict with what is there."""
 
@@ -67,6 +108,10 @@ class Immutable(Conflicting):
 class InvalidState(Conflicting):
     def __init__(self, status: str, load_balancer_id: UUID) -> None:
         super().__init__(f"Invalid state {status} of loadbalancer resource {load_balancer_id}")
+
+
+class InUse(Conflicting):
+    """The words are sent as they are."""
 
 
 class DuplicateListener(Conflicting):

@@ -22,7 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 import projections.health
 import projections.resource_rows  # noqa: F401 - registers what events write into rows
-from commands.ports import Attempt, Origin, OutdatedAttempt, StoreUnavailable
+from commands.ports import Attempt, Origin, OutdatedAttempt, Place, StoreUnavailable
 from domain.amphora import Amphora
 from domain.errors import AddressTaken, ConcurrentChange, NotFound
 from domain.load_balancer import RESOURCES, LoadBalancer
@@ -248,17 +248,25 @@ class EventStore:
 
     # commands.ports.Places
 
-    def load_balancer_of(self, kind: Kind, id: UUID) -> UUID:
+    def place_of(self, kind: Kind, id: UUID) -> Place:
         try:
             with self.recorder.datastore.get_connection() as connection:
-                sql = f"SELECT load_balancer_id FROM {kind} WHERE id = %s"
-                row = connection.execute(sql, (id,), prepare=True).fetchone()
+                row = connection.execute(_PLACES[kind], (id,), prepare=True).fetchone()
         except PersistenceError as error:
             raise StoreUnavailable(str(error)) from error
         if row is None:
             raise NotFound(RESOURCES[kind], id)
-        found: UUID = row["load_balancer_id"]
-        return found
+        return Place(row["load_balancer_id"], row["project_id"])
+
+
+_PLACES = {
+    kind: f"""
+        SELECT s.load_balancer_id, b.project_id FROM {kind} s JOIN load_balancers b ON b.id = s.load_balancer_id
+        WHERE s.id = %s
+    """
+    for kind in Kind
+    if kind != Kind.LOAD_BALANCER
+} | {Kind.LOAD_BALANCER: "SELECT id AS load_balancer_id, project_id FROM load_balancers WHERE id = %s"}
 
 
 def _environment(database_url: str, connections: int) -> dict[str, str]:

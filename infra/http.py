@@ -14,7 +14,19 @@ from psycopg_pool import PoolTimeout
 
 from commands.ports import StoreUnavailable
 from commands.request import BodyTooLarge, UnknownMediaType
-from domain.errors import Conflicting, Invalid, NotCarriedOut, NotFound, Refused, UnknownParent
+from domain.errors import (
+    Conflicting,
+    Forbidden,
+    Invalid,
+    NotCarriedOut,
+    NotFound,
+    PreconditionFailed,
+    ProviderFailed,
+    ProviderNotFound,
+    ProviderUnsupported,
+    Refused,
+    UnknownParent,
+)
 from projections.listing import MalformedPage
 
 _log = logging.getLogger(__name__)
@@ -27,7 +39,12 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     Invalid: HTTPStatus.BAD_REQUEST,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflicting: HTTPStatus.CONFLICT,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     NotCarriedOut: HTTPStatus.NOT_IMPLEMENTED,
+    ProviderUnsupported: HTTPStatus.NOT_IMPLEMENTED,
+    ProviderNotFound: HTTPStatus.NOT_IMPLEMENTED,
+    ProviderFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     UnknownMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }

@@ -19,7 +19,7 @@ from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory
 from eventsourcing.popo import POPOApplicationRecorder, POPOFactory
 from eventsourcing.utils import Environment
 
-from commands.ports import Attempt, Origin, OutdatedAttempt
+from commands.ports import Attempt, Origin, OutdatedAttempt, Place
 from domain.amphora import Amphora
 from domain.errors import AddressTaken, ConcurrentChange, NotFound
 from domain.fields import Position
@@ -267,12 +267,13 @@ class MemoryStore:
     def was_carried_out(self, command_id: UUID) -> bool:
         return command_id in self.memory.commits
 
-    def load_balancer_of(self, kind: Kind, id: UUID) -> UUID:
+    def place_of(self, kind: Kind, id: UUID) -> Place:
         row = self.memory.tables.get(kind, {}).get((id,))
         if row is None:
             raise NotFound(RESOURCES[kind], id)
-        found: UUID = row["load_balancer_id"]
-        return found
+        load_balancer_id: UUID = row.get("load_balancer_id", id)
+        project_id: str = self.memory.tables[Kind.LOAD_BALANCER][(load_balancer_id,)]["project_id"]
+        return Place(load_balancer_id, project_id)
 
 
 class MemoryStream:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from commands.ports import Attempt, Origin, OutdatedAttempt
+from commands.ports import Attempt, Origin, OutdatedAttempt, Place
 from domain.amphora import Amphora
 from domain.errors import AddressTaken, ConcurrentChange, NotFound
 from domain.fields import Position
@@ -116,9 +116,9 @@ def test_rows_are_written_with_the_events(home: Home) -> None:
 
     assert len(home.rows("load_balancers", load_balancer.id)) == 1
     assert len(home.rows("listeners", load_balancer.id)) == 1
-    assert home.store.load_balancer_of(Kind.LISTENER, listener.id) == load_balancer.id
+    assert home.store.place_of(Kind.LISTENER, listener.id) == Place(load_balancer.id, "p")
     with pytest.raises(NotFound):
-        home.store.load_balancer_of(Kind.POOL, listener.id)
+        home.store.place_of(Kind.POOL, listener.id)
 
 
 def test_rows_of_what_is_gone_are_gone(home: Home) -> None:
