@@ -10,6 +10,7 @@ import falcon
 import psycopg
 
 from infra.api_server import ApiServer
+from infra.options import read
 from infra.settings import Settings
 
 TABLE = "CREATE TABLE IF NOT EXISTS baseline_rows (id uuid PRIMARY KEY, document jsonb NOT NULL)"
@@ -43,7 +44,7 @@ class Rows:
 
 def main() -> None:
     """`python -m benchmarks.baseline SETTINGS`: serves on the settings' port until it is stopped."""
-    settings = Settings.from_json(Path(sys.argv[1]).read_text())
+    settings = read([Path(sys.argv[1])])
     sys.argv = sys.argv[:1]
     ApiServer(settings, application).run()
 

@@ -15,7 +15,8 @@ from benchmarks import baseline
 from benchmarks.processes import of_directory
 from infra.embedded_postgres import EmbeddedPostgres
 from infra.migration import upgrade
-from infra.settings import Profile, Settings
+from infra.options import written
+from infra.settings import AuthStrategy, Profile, Settings
 from tests.system.api import until
 
 HOST = "127.0.0.1"
@@ -76,11 +77,17 @@ def database() -> Iterator[tuple[str, Path]]:
 @contextmanager
 def stage() -> Iterator[Stage]:
     with database() as (url, directory), ExitStack() as stack:
-        settings = Settings(profile=Profile.NOOP, database_url=url, state_directory=directory, api_port=_free_port())
+        settings = Settings(
+            profile=Profile.NOOP,
+            auth_strategy=AuthStrategy.NOAUTH,
+            database_url=url,
+            state_directory=directory,
+            api_port=_free_port(),
+        )
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(baseline.TABLE)
         bare_settings = replace(settings, api_port=_free_port())
-        api = stack.enter_context(_served("api", settings, ["-m", "infra.cli", "api", "--settings"], directory))
+        api = stack.enter_context(_served("api", settings, ["-m", "infra.cli", "api", "--config-file"], directory))
         bare = stack.enter_context(_served("bare", bare_settings, ["-m", "benchmarks.baseline"], directory))
         yield Stage(settings, api, bare, directory / "postgresql")
 
@@ -89,8 +96,8 @@ def stage() -> Iterator[Stage]:
 def _served(name: str, settings: Settings, command: Sequence[str], directory: Path) -> Iterator[Server]:
     place = directory / name
     place.mkdir()
-    file = place / "settings.json"
-    file.write_text(settings.to_json())
+    file = place / "tacitus.conf"
+    file.write_text(written(settings))
     root = str(Path(__file__).resolve().parent.parent)
     with (place / "log").open("wb") as log:
         process = subprocess.Popen(

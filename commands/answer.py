@@ -10,6 +10,7 @@ import msgspec
 from falcon import Response
 
 from commands.accepted import Accepted
+from commands.entity_tag import tag_of
 from domain.errors import Immutable, NotFound
 from domain.fields import OperatingStatus
 from domain.load_balancer import RESOURCES, LoadBalancer
@@ -73,9 +74,43 @@ def wanted(load_balancer: LoadBalancer, kind: Kind, id: UUID) -> Any:
     raise Immutable("Load Balancer", load_balancer.id)
 
 
-def created(response: Response, root: str, shown: dict[str, object]) -> None:
+def created(response: Response, accepted: Accepted, root: str, shown: dict[str, object]) -> None:
+    """The answer to a creation; `ETag` names the revision of the settings."""
+    if accepted.is_dry_run:
+        return _told(response, accepted, root, shown)
     response.status = falcon.HTTP_201
+    _tagged(response, accepted, root, shown)
+
+
+def changed(response: Response, accepted: Accepted, root: str, shown: dict[str, object]) -> None:
+    """The answer to a change of one object."""
+    if accepted.is_dry_run:
+        return _told(response, accepted, root, shown)
+    _tagged(response, accepted, root, shown)
+
+
+def removed(response: Response, accepted: Accepted, status: str = falcon.HTTP_204) -> None:
+    """The answer to a deletion, or to anything else that shows no object."""
+    if accepted.is_dry_run:
+        return _told(response, accepted)
+    empty(response, status)
+
+
+def _tagged(response: Response, accepted: Accepted, root: str, shown: dict[str, object]) -> None:
+    id = shown["id"]
+    assert isinstance(id, UUID)
+    edited = accepted.load_balancer.edited(id)
+    if edited is not None:
+        response.set_header("ETag", tag_of(edited))
     answer(response, {root: shown})
+
+
+def _told(
+    response: Response, accepted: Accepted, root: str | None = None, shown: dict[str, object] | None = None
+) -> None:
+    """The answer to a dry run: the object as it would be, and the events that would be recorded."""
+    told = {"verdict": "accepted", "events": accepted.would_record}
+    answer(response, {**({} if root is None else {root: shown}), "dry_run": told})
 
 
 def answer(response: Response, content: object) -> None:

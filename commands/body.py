@@ -9,8 +9,8 @@ from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from commands.coercion import BadCoercion, BadValue, Convert, converter, unfolded
-from domain.errors import Invalid, NotAnOption, NotCarriedOut
-from domain.fields import FIXED, NULL_KEEPS, NULL_REFUSED, OnNull
+from domain.errors import Invalid, NotAnOption
+from domain.fields import BY_DEPLOYMENT, FIXED, NULL_KEEPS, NULL_REFUSED, OnNull
 
 T = TypeVar("T")
 Attributes = Mapping[str, Any]
@@ -33,6 +33,12 @@ class Received:
     path: str
     body: object
     attributes: Attributes
+
+    def inside(self, name: str, value: object) -> "Received":
+        """An object within this one. Raises Invalid when it is none."""
+        if not isinstance(value, dict):
+            raise invalid_input(name, value, "Value should be an object")
+        return Received(self.argument, f"{self.path}.{name}", self.body, value)
 
 
 def received(body: Any, argument: str, root: str) -> Received:
@@ -109,6 +115,8 @@ def _attribute(name: str, hint: Any, default: object) -> _Attribute:
     on_null = next((mark for mark in marks if isinstance(mark, OnNull)), None)
     required = default is MISSING
     in_absence = _REFUSED if required else default
+    if BY_DEPLOYMENT in marks:
+        in_absence = BY_DEPLOYMENT
     on_put = _KEPT if NULL_KEEPS in marks else _REFUSED if NULL_REFUSED in marks else in_absence
     nested = Parser(kind) if is_dataclass(kind) and isinstance(kind, type) else None
     return _Attribute(
@@ -126,16 +134,7 @@ def _default_of(field: "Field[Any]") -> object:
     return field.default_factory() if field.default_factory is not MISSING else field.default
 
 
-@dataclass(frozen=True)
-class NotYet:
-    """An attribute of the contract that this release does not carry out: read, and refused unless it asks for nothing.
-
-    default  the contract's own default, which asks for nothing either
-    """
-
-    type: Any
-    default: object = None
-    fixed: bool = False
+_ELSEWHERE = "Whole objects are created with the load balancer, or one by one."
 
 
 class Parser(Generic[T]):
@@ -144,6 +143,7 @@ class Parser(Generic[T]):
     kind     the dataclass that defines the fields, except those in `without`, which do not come from the body
     extra    attributes that a creation takes besides, name -> annotated type, required unless it allows None
     ignored  attributes that a creation may carry without any effect, likewise with their types
+    empty    attributes that a creation may carry with nothing in them only: they have a meaning elsewhere
     """
 
     def __init__(
@@ -153,9 +153,10 @@ class Parser(Generic[T]):
         without: Sequence[str] = ("id",),
         extra: Mapping[str, Any] = MappingProxyType({}),
         ignored: Mapping[str, Any] = MappingProxyType({}),
-        not_yet: Mapping[str, NotYet] = MappingProxyType({}),
+        empty: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.kind = kind
+        self.extra = tuple(extra)
         hints = get_type_hints(kind, include_extras=True)
         own = [
             _attribute(each.name, hints[each.name], _default_of(each))
@@ -166,13 +167,15 @@ class Parser(Generic[T]):
         self._ignored = [_attribute(name, hint, None) for name, hint in ignored.items()]
         self._on_post = [*added, *own, *self._ignored]
         self._on_put = [each for each in own if not each.fixed]
-        self._not_yet = {name: (spec, converter(spec.type)) for name, spec in not_yet.items()}
-        self._known_on_post = {each.name for each in self._on_post} | set(not_yet)
-        changeable = {name for name, spec in not_yet.items() if not spec.fixed}
-        self._known_on_put = {each.name for each in self._on_put} | changeable
+        self._empty = [_attribute(name, hint, None) for name, hint in empty.items()]
+        self._known_on_post = {each.name for each in (*self._on_post, *self._empty)}
+        self._known_on_put = {each.name for each in self._on_put}
 
     def given(self, received: Received) -> dict[str, Any]:
-        """For a creation: what was said, with null replaced by what it stands for. Absent attributes stay absent."""
+        """For a creation: what was said, with null replaced by what it stands for. Absent attributes stay absent.
+
+        BY_DEPLOYMENT stands for what only domain.deployment.Deployment knows.
+        """
         return self._read(received, complete=True)
 
     def said(self, received: Received) -> Mapping[str, Any]:
@@ -189,7 +192,9 @@ class Parser(Generic[T]):
                 raise invalid_input(each.name, None, "Mandatory field missing.")
         for each in self._ignored:
             found.pop(each.name, None)
-        self._require_carried_out(received)
+        for each in self._empty:
+            if received.attributes.get(each.name) and each.read(received, None, partly=False):
+                raise invalid_input(each.name, received.attributes[each.name], _ELSEWHERE)
         return found
 
     def changes(self, received: Received) -> dict[str, Any]:
@@ -201,17 +206,7 @@ class Parser(Generic[T]):
                 value = each.read(received, each.on_put, partly=True)
                 if value is not _KEPT:
                     found[each.name] = value
-        self._require_carried_out(received)
         return found
-
-    def _require_carried_out(self, received: Received) -> None:
-        for name, (spec, convert) in self._not_yet.items():
-            value = received.attributes.get(name)
-            if value is None:
-                continue
-            wanted = _Attribute(name, False, False, None, None, convert).read(received, None, partly=False)
-            if wanted is not False and wanted not in (spec.default, (), {}):
-                raise NotCarriedOut(f"The attribute {name} of {received.path.rpartition('.')[2]}")
 
 
 def _is_required(hint: Any) -> bool:

@@ -3,14 +3,16 @@
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
+from enum import Enum, IntEnum
 from functools import partial
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
+from urllib.parse import urlsplit
 from uuid import UUID
 
-from domain.fields import IP_ADDRESS, URL_PATH, Between, Length, Matching
+from domain.fields import CIDR, IP_ADDRESS, ONE_LINE, URL, URL_PATH, Between, Length, Matching
 from domain.health_monitor import HttpVersion
+from domain.tls import Alpn
 
 Convert = Callable[[Any], Any]
 """Turns what JSON holds into what the domain wants. Raises BadValue, BadCoercion or Invalid."""
@@ -75,6 +77,21 @@ def _as_http_version(value: Any) -> HttpVersion:
         raise BadValue(_one_of(HttpVersion)) from None
 
 
+def _as_alpn(value: Any) -> Alpn:
+    try:
+        return Alpn(value)
+    except ValueError:
+        raise BadValue("Value should be a valid ALPN protocol ID") from None
+
+
+def _as_cidr(value: Any) -> str:
+    """With its prefix, and without the bits beyond it."""
+    try:
+        return str(ipaddress.ip_network(value if isinstance(value, str) and "%" not in value else "", strict=False))
+    except ValueError:
+        raise BadValue("Value should be IPv4 or IPv6 CIDR format") from None
+
+
 def _one_of(choices: type[Enum]) -> str:
     return f"Value should be one of: {', '.join(str(choice.value) for choice in choices)}"
 
@@ -86,6 +103,13 @@ def _as_choice(choices: type[Enum], value: Any) -> Any:
         except ValueError:
             pass
     raise BadValue(_one_of(choices))
+
+
+def _as_numbered_choice(choices: type[IntEnum], value: Any) -> Any:
+    try:
+        return choices(_as_number(value))
+    except ValueError:
+        raise BadValue(_one_of(choices)) from None
 
 
 def _as_any_list(value: Any) -> tuple[Any, ...]:
@@ -151,6 +175,29 @@ def _is_path(value: str) -> None:
         raise BadValue("Value must be a valid URL Path string")
 
 
+_HOST = re.compile(r"[\w.~%!$&'()*+,;=-]+|[0-9a-f:.]+")
+
+
+def _is_url(value: str) -> None:
+    if re.search(r"[\s\x00-\x20\x7f-\x9f]", value) or not _names_a_host(value):
+        raise BadValue("Value must be a valid URL string")
+
+
+def _names_a_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # unbalanced brackets, no port number
+        return False
+    has_path = parts.path == "" or _PATH.fullmatch(parts.path) is not None
+    return parts.scheme in ("http", "https") and _HOST.fullmatch(host or "") is not None and has_path
+
+
+def _is_one_line(value: str) -> None:
+    if "\r" in value or "\n" in value:
+        raise BadValue(r"Value should match the pattern ^[^\r\n]*$")
+
+
 def _check_for(mark: object) -> Callable[[Any], None] | None:
     match mark:
         case Between():
@@ -160,7 +207,10 @@ def _check_for(mark: object) -> Callable[[Any], None] | None:
         case Matching(pattern):
             return partial(_matches, re.compile(pattern))
         case _:
-            return {IP_ADDRESS: _is_address, URL_PATH: _is_path}.get(mark)  # type: ignore[call-overload, no-any-return]
+            return _CHECKS.get(mark)  # type: ignore[call-overload, no-any-return]
+
+
+_CHECKS = {IP_ADDRESS: _is_address, URL_PATH: _is_path, URL: _is_url, ONE_LINE: _is_one_line}
 
 
 # From annotations to converters
@@ -187,6 +237,7 @@ _SCALARS: Mapping[type, Convert] = {
     bool: _as_truth,
     UUID: _as_id,
     HttpVersion: _as_http_version,
+    Alpn: _as_alpn,
 }
 
 
@@ -194,7 +245,7 @@ def converter(hint: Any) -> Convert:
     """How a value of an annotated type is read; objects within objects are read by `Parser`."""
     kind, marks = unfolded(hint)
     checks = [check for check in map(_check_for, marks) if check is not None]
-    convert = _conversion(kind)
+    convert = _as_cidr if CIDR in marks else _conversion(kind)
     return partial(_checked, convert, checks) if checks else convert
 
 
@@ -206,6 +257,8 @@ def _conversion(kind: Any) -> Convert:
         return partial(_as_mapping, converter(get_args(kind)[1]))
     if kind in _SCALARS:
         return _SCALARS[kind]
+    if issubclass(kind, IntEnum):
+        return partial(_as_numbered_choice, kind)
     if issubclass(kind, Enum):
         return partial(_as_choice, kind)
     raise TypeError(f"no field can hold {kind}")

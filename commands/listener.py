@@ -1,22 +1,23 @@
 """Adding, changing and removing listeners."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from falcon import Request, Response
 
-from commands import not_yet
-from commands.accepted import Accepted, saved
-from commands.answer import View, answer, created, empty, row_of_changed, row_of_new, wanted
+from commands.accepted import Accepted
+from commands.answer import View, changed, created, removed, row_of_changed, row_of_new, wanted
 from commands.body import Parser
-from commands.ports import Aggregates, Origin, Places
-from commands.request import id_in_url, object_of, origin_of, require_no_arguments
-from commands.retry import retried_on_conflict
-from commands.turns import Turns
+from commands.certificates import Certificates
+from commands.deciding import Deciding
+from commands.ports import Origin, Places
+from commands.request import ON_WRITES, caller_of, id_in_url, new_id, object_of, origin_of, require_no_arguments
+from domain.deployment import Deployment
 from domain.fields import Name
 from domain.listener import Listener
+from domain.load_balancer import LoadBalancer
 from domain.progress import Kind
 
 
@@ -45,29 +46,44 @@ class RemoveListener:
 
 
 class ListenerHandler:
-    def __init__(self, aggregates: Aggregates, turns: Turns) -> None:
-        self._aggregates = aggregates
-        self._turns = turns
+    def __init__(self, deciding: Deciding) -> None:
+        self._deciding = deciding
+        self._providers = deciding.providers
+        self._deployment = deciding.deployment
 
-    @retried_on_conflict
     def add(self, command: AddListener) -> Accepted:
-        load_balancer = self._aggregates.load_balancer(command.load_balancer_id)
-        load_balancer.add_listener(command.listener)
-        not_yet.require_listener_carried_out(command.listener)
-        return saved(self._aggregates, load_balancer, origin=command.origin)
+        def decide(load_balancer: LoadBalancer) -> None:
+            load_balancer.add_listener(command.listener)
+            self._deployment.require_listener_allowed(command.listener)
+            self._providers.ask(load_balancer.provider, "listener_create", command.listener)
 
-    @retried_on_conflict
+        return self._deciding.carry_out(command, decide)
+
     def change(self, command: ChangeListener) -> Accepted:
-        load_balancer = self._aggregates.load_balancer(command.load_balancer_id)
-        listener: Listener = wanted(load_balancer, Kind.LISTENER, command.listener_id)
-        load_balancer.change_listener(replace(listener, **command.changes))
-        return saved(self._aggregates, load_balancer, origin=command.origin)
+        changes = self._deployment.completed_listener_change(command.changes)
 
-    @retried_on_conflict
+        def decide(load_balancer: LoadBalancer) -> None:
+            listener: Listener = wanted(load_balancer, Kind.LISTENER, command.listener_id)
+            changed = listener.changed_by(changes)
+            self._deployment.require_listener_change_allowed(changes)
+            load_balancer.change_listener(changed)
+            self._providers.ask(load_balancer.provider, "listener_update", changed)
+
+        return self._deciding.carry_out(command, decide, of=command.listener_id)
+
     def remove(self, command: RemoveListener) -> Accepted:
-        load_balancer = self._aggregates.load_balancer(command.load_balancer_id)
-        load_balancer.remove_listener(command.listener_id)
-        return saved(self._aggregates, load_balancer, origin=command.origin)
+        def decide(load_balancer: LoadBalancer) -> None:
+            load_balancer.remove_listener(command.listener_id)
+            self._providers.ask(load_balancer.provider, "listener_delete", command.listener_id)
+
+        return self._deciding.carry_out(command, decide, of=command.listener_id)
+
+
+def _named_with(changes: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The secrets that a change names; an authority and its revocations are held against each other, so both are."""
+    pair = ("client_ca_tls_container_ref", "client_crl_container_ref")
+    known = {name: before.get(name) for name in pair} if any(name in changes for name in pair) else {}
+    return {**known, **changes}
 
 
 _ARGUMENT, _ROOT = "listener_", "listener"
@@ -75,42 +91,60 @@ PARSER = Parser(
     Listener,
     extra={"loadbalancer_id": UUID},
     ignored={"project_id": Name, "tenant_id": Name},
-    not_yet=not_yet.LISTENER,
+    empty={"default_pool": dict, "l7policies": list},
 )
 
 
 class ListenersResource:
-    def __init__(self, handler: ListenerHandler, view: View) -> None:
-        self._handler = handler
-        self._view = view
-
-    def on_post(self, req: Request, resp: Response) -> None:
-        require_no_arguments(req)
-        given = PARSER.given(object_of(req, _ARGUMENT, _ROOT))
-        load_balancer_id = given.pop("loadbalancer_id")
-        listener = Listener(id=uuid4(), **given)
-        accepted = self._handler.add(AddListener(load_balancer_id, listener, origin_of(req)))
-        created(resp, _ROOT, self._view.show(row_of_new(accepted, listener.id, listener)))
-
-
-class ListenerResource:
-    def __init__(self, handler: ListenerHandler, view: View, places: Places) -> None:
+    def __init__(
+        self,
+        handler: ListenerHandler,
+        view: View,
+        places: Places,
+        deployment: Deployment,
+        certificates: Certificates,
+    ) -> None:
         self._handler = handler
         self._view = view
         self._places = places
+        self._deployment = deployment
+        self._certificates = certificates
+
+    def on_post(self, req: Request, resp: Response) -> None:
+        require_no_arguments(req, *ON_WRITES)
+        given = PARSER.given(object_of(req, _ARGUMENT, _ROOT))
+        load_balancer_id = given.pop("loadbalancer_id")
+        place = self._places.place_of(Kind.LOAD_BALANCER, load_balancer_id)
+        caller_of(req).require("listener:post", place.project_id)
+        listener = Listener(id=new_id(req), **self._deployment.completed_listener(given))
+        listener.require_consistent()
+        self._certificates.require(vars(listener), caller_of(req))
+        accepted = self._handler.add(AddListener(load_balancer_id, listener, origin_of(req)))
+        created(resp, accepted, _ROOT, self._view.show(row_of_new(accepted, listener.id, listener, l7policies=())))
+
+
+class ListenerResource:
+    def __init__(self, handler: ListenerHandler, view: View, places: Places, certificates: Certificates) -> None:
+        self._handler = handler
+        self._view = view
+        self._places = places
+        self._certificates = certificates
 
     def on_put(self, req: Request, resp: Response, id: str) -> None:
-        require_no_arguments(req)
+        require_no_arguments(req, *ON_WRITES)
         changes = PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
         before = self._view.row(id)
+        caller_of(req).require("listener:put", before["project_id"])
+        self._certificates.require(_named_with(changes, before["document"]), caller_of(req))
         command = ChangeListener(before["load_balancer_id"], before["id"], changes, origin_of(req))
         accepted = self._handler.change(command)
         listener = accepted.load_balancer.tree.listeners[command.listener_id]
-        answer(resp, {_ROOT: self._view.show(row_of_changed(before, accepted, listener.id, listener))})
+        changed(resp, accepted, _ROOT, self._view.show(row_of_changed(before, accepted, listener.id, listener)))
 
     def on_delete(self, req: Request, resp: Response, id: str) -> None:
-        require_no_arguments(req)
+        require_no_arguments(req, *ON_WRITES)
         listener_id = id_in_url("Listener", id)
-        load_balancer_id = self._places.place_of(Kind.LISTENER, listener_id).load_balancer_id
-        self._handler.remove(RemoveListener(load_balancer_id, listener_id, origin_of(req)))
-        empty(resp)
+        place = self._places.place_of(Kind.LISTENER, listener_id)
+        caller_of(req).require("listener:delete", place.project_id)
+        accepted = self._handler.remove(RemoveListener(place.load_balancer_id, listener_id, origin_of(req)))
+        removed(resp, accepted)

@@ -1,34 +1,53 @@
-"""Creating, changing and deleting load balancers."""
+"""Creating, changing, deleting and failing over load balancers."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
+import falcon
 from falcon import Request, Response
 
-from commands import not_yet
 from commands.accepted import Accepted, saved
-from commands.answer import Row, View, answer, created, empty, row_of_changed, row_of_new
+from commands.answer import Row, View, changed, created, removed, row_of_changed, row_of_new
 from commands.body import Parser, Received
-from commands.ports import Aggregates, Origin, VipAllocation, VipRequest
-from commands.request import id_in_url, is_asked_for, object_of, origin_of, project_of, require_no_arguments
-from commands.retry import retried_on_conflict
-from commands.turns import Turns
+from commands.certificates import Certificates
+from commands.deciding import Deciding
+from commands.graph import Graph, GraphReader
+from commands.member import require_vnic_types_allowed
+from commands.ports import Aggregates, Catalogue, Choice, Origin, Resolved, VipAllocation, VipRequest
+from commands.request import ON_WRITES, caller_of, is_asked_for, new_id, object_of, origin_of, require_no_arguments
 from domain.amphora import Amphora
-from domain.errors import AddressTaken, DuplicateTag, Invalid
-from domain.fields import IpAddress, Length
-from domain.load_balancer import LoadBalancer, LoadBalancerSettings
+from domain.deployment import NotAllowed
+from domain.errors import AddressTaken, ConstraintBroken, DuplicateTag, Invalid
+from domain.fields import IpAddress, Length, Name, ProvisioningStatus
+from domain.listener import Listener
+from domain.load_balancer import LoadBalancer
+from domain.load_balancer_events import LoadBalancerSettings, document_of
+from domain.member import VnicType
+from domain.pool import Pool
+from domain.vip import AdditionalVip
 
 _MOST_ADDRESSES_TRIED = 100
+_AT_REST = (ProvisioningStatus.ACTIVE,)
+_AT_REST_OR_FAILED = (ProvisioningStatus.ACTIVE, ProvisioningStatus.ERROR)
+_FAILOVER = "failover was asked for"
+_OF_NULL = "amphora"
+"""The provider that an explicit null stands for, whatever the default is."""
 
 
 @dataclass(frozen=True)
 class CreateLoadBalancer:
+    """provider: as the user named it, None to leave it to the flavor or the deployment."""
+
     load_balancer_id: UUID
     vip: VipRequest
-    provider: str
+    provider: str | None
     settings: LoadBalancerSettings
+    graph: Graph
+    flavor_id: UUID | None
+    availability_zone: str | None
     origin: Origin
 
 
@@ -48,48 +67,159 @@ class DeleteLoadBalancer:
     origin: Origin
 
 
-class LoadBalancerHandler:
-    def __init__(self, aggregates: Aggregates, turns: Turns, vips: VipAllocation) -> None:
-        self._aggregates = aggregates
-        self._turns = turns
-        self._vips = vips
+@dataclass(frozen=True)
+class FailOver:
+    """Give a load balancer new amphorae."""
 
-    @retried_on_conflict
+    load_balancer_id: UUID
+    origin: Origin
+
+
+_GONE = {
+    "load_balancers_flavor": "Validation failure: Invalid flavor_id.",
+    "load_balancers_availability_zone": "Validation failure: Invalid availability zone.",
+}
+
+
+class LoadBalancerHandler:
+    def __init__(self, deciding: Deciding, vips: VipAllocation, catalogue: Catalogue) -> None:
+        self._deciding = deciding
+        self._aggregates = deciding.aggregates
+        self._providers = deciding.providers
+        self._vips = vips
+        self._catalogue = catalogue
+
     def create(self, command: CreateLoadBalancer) -> Accepted:
         """An address that was not asked for is chosen again when somebody else was faster."""
-        for attempt in range(_MOST_ADDRESSES_TRIED):
-            try:
-                return self._created(command, attempt)
-            except AddressTaken as error:
-                if command.vip.address is not None or command.vip.port_id is not None:
-                    raise
-                taken = error
-        raise taken
+        flavor, zone = self._chosen(command)
+        provider = self._provider(command, flavor)
+        self._require_data_fits(provider, flavor, zone)
+        vip = replace(_vip_asked_for(command.vip, flavor, zone), provider=provider)
 
-    def _created(self, command: CreateLoadBalancer, attempt: int) -> Accepted:
-        amphora_id = uuid4()
+        def created() -> Accepted:
+            for attempt in range(_MOST_ADDRESSES_TRIED):
+                try:
+                    return self._created(command, provider, self._vips.resolve(vip, attempt))
+                except AddressTaken as error:
+                    if vip.names_addresses:
+                        raise
+                    taken = error
+            raise taken
+
+        try:
+            return self._deciding.in_turn(command, created)
+        except ConstraintBroken as error:  # deleted since it was looked up
+            raise Invalid(_GONE[error.constraint]) from error
+
+    def _chosen(self, command: CreateLoadBalancer) -> tuple[Choice | None, Choice | None]:
+        """Raises Invalid for what is not there, or not to be had any more."""
+        flavor = zone = None
+        if command.flavor_id is not None:
+            flavor = self._catalogue.flavor(command.flavor_id)
+            if flavor is None:
+                raise Invalid("Validation failure: Invalid flavor_id.")
+            if not flavor.enabled:
+                raise NotAllowed("flavor", command.flavor_id)
+        if command.availability_zone is not None:
+            zone = self._catalogue.availability_zone(command.availability_zone)
+            if zone is None:
+                raise Invalid("Validation failure: Invalid availability zone.")
+            if not zone.enabled:
+                raise NotAllowed("availability_zone", command.availability_zone)
+        return flavor, zone
+
+    def _provider(self, command: CreateLoadBalancer, flavor: Choice | None) -> str:
+        if flavor is not None and command.provider not in (None, flavor.provider):
+            raise Invalid(f"Flavor '{command.flavor_id}' is not compatible with provider '{command.provider}'")
+        provider = command.provider or (flavor.provider if flavor is not None else self._providers.default)
+        self._providers.require_enabled(provider)
+        return provider
+
+    def _require_data_fits(self, provider: str, flavor: Choice | None, zone: Choice | None) -> None:
+        if flavor is not None:
+            self._providers.require_flavor_data(provider, flavor.data)
+        if zone is not None:
+            self._providers.require_zone_data(provider, zone.data)
+
+    def _created(self, command: CreateLoadBalancer, provider: str, resolved: Resolved) -> Accepted:
+        amphora_ids = (uuid4(),) if self._providers.keeps_amphorae(provider) else ()
+        qos_policy_id = command.settings.vip_qos_policy_id or resolved.qos_policy_id
         load_balancer = LoadBalancer.create(
             command.load_balancer_id,
             project_id=command.vip.project_id,
-            provider=command.provider,
-            vip=self._vips.resolve(command.vip, attempt),
-            settings=command.settings,
-            amphora_ids=(amphora_id,),
+            provider=provider,
+            vip=resolved.vip,
+            settings=replace(command.settings, vip_qos_policy_id=qos_policy_id),
+            amphora_ids=amphora_ids,
+            flavor_id=command.flavor_id,
+            availability_zone=command.availability_zone,
         )
-        amphora = Amphora.request(amphora_id, load_balancer_id=load_balancer.id)
-        return saved(self._aggregates, load_balancer, amphora, origin=command.origin)
+        require_vnic_types_allowed(self._catalogue, command.flavor_id, command.graph.members)
+        command.graph.add_to(load_balancer)
+        self._providers.ask(provider, "loadbalancer_create", load_balancer.settings, *command.graph.objects)
+        for policy, listener in command.graph.policies:
+            self._providers.ask(provider, "l7policy_create", policy, listener)
+        amphorae = [Amphora.request(id, load_balancer_id=load_balancer.id) for id in amphora_ids]
+        return saved(self._aggregates, load_balancer, *amphorae, origin=command.origin)
 
-    @retried_on_conflict
     def change(self, command: ChangeLoadBalancer) -> Accepted:
-        load_balancer = self._aggregates.load_balancer(command.load_balancer_id)
-        load_balancer.change(replace(load_balancer.settings, **command.changes))
-        return saved(self._aggregates, load_balancer, origin=command.origin)
+        if "vip_qos_policy_id" in command.changes:
+            self._vips.require_qos_policy(command.changes["vip_qos_policy_id"])
+        self._vips.require_security_groups(command.changes.get("vip_sg_ids", ()))
 
-    @retried_on_conflict
+        def decide(load_balancer: LoadBalancer) -> None:
+            changed = replace(load_balancer.settings, **command.changes)
+            load_balancer.change(changed)
+            self._providers.ask(load_balancer.provider, "loadbalancer_update", changed)
+
+        return self._deciding.carry_out(command, decide, of=command.load_balancer_id, states=_AT_REST)
+
     def delete(self, command: DeleteLoadBalancer) -> Accepted:
-        load_balancer = self._aggregates.load_balancer(command.load_balancer_id)
-        load_balancer.delete(cascade=command.cascade)
-        return saved(self._aggregates, load_balancer, origin=command.origin)
+        """That it has children is said before anything about its state."""
+        if not command.cascade:
+            self._aggregates.load_balancer(command.load_balancer_id).require_childless()
+
+        def decide(load_balancer: LoadBalancer) -> None:
+            load_balancer.delete(cascade=command.cascade)
+            self._providers.ask(load_balancer.provider, "loadbalancer_delete", load_balancer.id)
+
+        return self._deciding.carry_out(command, decide, of=command.load_balancer_id, states=_AT_REST_OR_FAILED)
+
+    def fail_over(self, command: FailOver) -> Accepted:
+        """Every amphora is replaced; a provider without amphorae is asked to confirm once more."""
+
+        def failed_over() -> Accepted:
+            load_balancer = self._aggregates.load_balancer(command.load_balancer_id)
+            if self._deciding.deployment.strict_immutability:
+                load_balancer.require_state(*_AT_REST_OR_FAILED)
+            load_balancer.request_failover()
+            self._providers.ask(load_balancer.provider, "loadbalancer_failover", load_balancer.id)
+            changed = [
+                each for id in load_balancer.amphora_ids for each in replaced(self._aggregates, load_balancer, id)
+            ]
+            return saved(self._aggregates, load_balancer, *changed, origin=command.origin)
+
+        return self._deciding.in_turn(command, failed_over)
+
+
+def replaced(aggregates: Aggregates, load_balancer: LoadBalancer, amphora_id: UUID) -> Sequence[Amphora]:
+    """Puts a new amphora in the place of one that somebody wants replaced; both are still to be saved."""
+    replacement_id = uuid4()
+    if not load_balancer.replace_amphora(amphora_id, replacement_id, _FAILOVER):
+        return []
+    lost = aggregates.amphora(amphora_id)
+    lost.left_service(_FAILOVER)
+    return [lost, Amphora.request(replacement_id, load_balancer_id=load_balancer.id, replaces=amphora_id)]
+
+
+def _vip_asked_for(vip: VipRequest, flavor: Choice | None, zone: Choice | None) -> VipRequest:
+    """With what the flavor and the zone say about it."""
+    if flavor is not None and flavor.data.get("sriov_vip"):
+        vip = replace(vip, vnic_type=VnicType.DIRECT)
+    networks = None if zone is None else zone.data.get("valid_vip_networks")
+    if isinstance(networks, list):
+        vip = replace(vip, valid_networks=tuple(str(network) for network in networks))
+    return vip
 
 
 _ARGUMENT, _ROOT = "load_balancer", "loadbalancer"
@@ -100,43 +230,53 @@ PARSER = Parser(
     extra={
         **_VIP,
         "vip_address": IpAddress | None,
+        "additional_vips": list | None,
         "project_id": _PROJECT,
         "tenant_id": _PROJECT,
         "provider": Annotated[str | None, Length(64)],
+        "flavor_id": UUID | None,
+        "availability_zone": Name | None,
+        "listeners": list | None,
+        "pools": list | None,
     },
-    not_yet=not_yet.LOAD_BALANCER,
 )
+_ADDITIONAL_VIP = Parser(AdditionalVip, without=())
 
 
 class LoadBalancersResource:
-    """providers: the names that a load balancer may be created with; the first is the default."""
-
-    def __init__(self, handler: LoadBalancerHandler, view: View, providers: tuple[str, ...]) -> None:
+    def __init__(
+        self, handler: LoadBalancerHandler, view: View, graphs: GraphReader, certificates: Certificates
+    ) -> None:
         self._handler = handler
         self._view = view
-        self._providers = providers
+        self._graphs = graphs
+        self._certificates = certificates
 
     def on_post(self, req: Request, resp: Response) -> None:
-        require_no_arguments(req)
+        require_no_arguments(req, *ON_WRITES)
         said = object_of(req, _ARGUMENT, _ROOT)
         _require_sensible(said)
-        command = self._command(PARSER.given(said), req)
-        created(resp, _ROOT, self._view.show(_row_of_new(self._handler.create(command))))
+        command = self._command(said, PARSER.given(said), req)
+        for thing in command.graph.objects:
+            if isinstance(thing, Listener | Pool):
+                self._certificates.require(vars(thing), caller_of(req))
+        accepted = self._handler.create(command)
+        below = self._graphs.shown(accepted, command.graph)
+        created(resp, accepted, _ROOT, {**self._view.show(_row_of_new(accepted)), **below})
 
-    def _command(self, given: dict[str, Any], req: Request) -> CreateLoadBalancer:
-        own = {name: given.pop(name, None) for name in (*_VIP, "vip_address", "project_id", "tenant_id", "provider")}
-        project_id = own["tenant_id"] or own["project_id"] or project_of(req)
+    def _command(self, said: Received, given: dict[str, Any], req: Request) -> CreateLoadBalancer:
+        own = {name: given.pop(name, None) for name in PARSER.extra}
+        project_id = own["tenant_id"] or own["project_id"] or caller_of(req).project_id
         if not project_id:
             raise Invalid(
                 "Validation failure: Missing project ID in request where one is required. An administrator should"
                 " check the keystone settings in the Octavia configuration."
             )
-        if not any(own[name] for name in _VIP):
-            raise Invalid("Validation failure: VIP must contain one of: vip_port_id, vip_network_id, vip_subnet_id.")
-        provider = own["provider"] or self._providers[0]
-        if provider not in self._providers:
-            raise Invalid(f"Provider '{provider}' is not enabled.")
-        id = uuid4()
+        caller_of(req).require("loadbalancer:post", project_id)
+        if "vip_sg_ids" in said.attributes:
+            caller_of(req).require("loadbalancer:post:vip_sg_ids", project_id)
+        settings = LoadBalancerSettings(**given)
+        id = new_id(req)
         vip = VipRequest(
             load_balancer_id=id,
             project_id=project_id,
@@ -144,8 +284,27 @@ class LoadBalancersResource:
             subnet_id=own["vip_subnet_id"],
             network_id=own["vip_network_id"],
             address=own["vip_address"],
+            qos_policy_id=settings.vip_qos_policy_id,
+            security_group_ids=settings.vip_sg_ids,
+            additional=_additional_vips(said, own["additional_vips"] or ()),
         )
-        return CreateLoadBalancer(id, vip, provider, LoadBalancerSettings(**given), origin_of(req))
+        provider = _OF_NULL if said.attributes.get("provider", "") is None else own["provider"]
+        return CreateLoadBalancer(
+            id,
+            vip,
+            provider,
+            settings,
+            self._graphs.read(said, own["listeners"] or (), own["pools"] or (), partial(new_id, req)),
+            own["flavor_id"],
+            own["availability_zone"],
+            origin_of(req),
+        )
+
+
+def _additional_vips(said: Received, entries: Sequence[Any]) -> tuple[AdditionalVip, ...]:
+    """The port of each is the VIP's, whatever was said."""
+    read = [_ADDITIONAL_VIP.given(said.inside("additional_vips", entry)) for entry in entries]
+    return tuple(AdditionalVip(subnet_id=each["subnet_id"], ip_address=each.get("ip_address")) for each in read)
 
 
 def _require_sensible(said: Received) -> None:
@@ -163,14 +322,7 @@ def _require_sensible(said: Received) -> None:
 
 def _row_of_new(accepted: Accepted) -> Row:
     load_balancer = accepted.load_balancer
-    document = {
-        **asdict(load_balancer.settings),
-        "vip_address": load_balancer.vip.address,
-        "vip_port_id": load_balancer.vip.port_id,
-        "vip_subnet_id": load_balancer.vip.subnet_id,
-        "vip_network_id": load_balancer.vip.network_id,
-        "provider": load_balancer.provider,
-    }
+    document = document_of(load_balancer)
     return row_of_new(accepted, load_balancer.id, document, listeners=(), pools=())
 
 
@@ -180,15 +332,33 @@ class LoadBalancerResource:
         self._view = view
 
     def on_put(self, req: Request, resp: Response, id: str) -> None:
-        require_no_arguments(req)
-        changes = PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
+        require_no_arguments(req, *ON_WRITES)
+        said = object_of(req, _ARGUMENT, _ROOT)
+        changes = PARSER.changes(said)
         before = self._view.row(id)
+        caller_of(req).require("loadbalancer:put", before["project_id"])
+        if "vip_sg_ids" in said.attributes:
+            caller_of(req).require("loadbalancer:put:vip_sg_ids", before["project_id"])
         accepted = self._handler.change(ChangeLoadBalancer(before["id"], changes, origin_of(req)))
         settings = accepted.load_balancer.settings
-        answer(resp, {_ROOT: self._view.show(row_of_changed(before, accepted, before["id"], settings))})
+        changed(resp, accepted, _ROOT, self._view.show(row_of_changed(before, accepted, before["id"], settings)))
 
     def on_delete(self, req: Request, resp: Response, id: str) -> None:
-        require_no_arguments(req, "cascade")
-        command = DeleteLoadBalancer(id_in_url("Load Balancer", id), is_asked_for(req, "cascade"), origin_of(req))
-        self._handler.delete(command)
-        empty(resp)
+        require_no_arguments(req, "cascade", *ON_WRITES)
+        row = self._view.row(id)
+        caller_of(req).require("loadbalancer:delete", row["project_id"])
+        command = DeleteLoadBalancer(row["id"], is_asked_for(req, "cascade"), origin_of(req))
+        removed(resp, self._handler.delete(command))
+
+
+class LoadBalancerFailoverResource:
+    def __init__(self, handler: LoadBalancerHandler, view: View) -> None:
+        self._handler = handler
+        self._view = view
+
+    def on_put(self, req: Request, resp: Response, id: str) -> None:
+        """A body means nothing here."""
+        require_no_arguments(req, *ON_WRITES)
+        row = self._view.row(id)
+        caller_of(req).require("loadbalancer:put_failover", row["project_id"])
+        removed(resp, self._handler.fail_over(FailOver(row["id"], origin_of(req))), falcon.HTTP_202)

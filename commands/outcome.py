@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+from eventsourcing.domain import Aggregate
+
 from commands.ports import Aggregates, Attempt, Origin
 from commands.turns import Turns
 from domain.amphora import Amphora
 from domain.errors import NotFound
 from domain.fields import Revision
+from domain.health import LoadBalancerHealth, presumed_statuses
 from domain.load_balancer import LoadBalancer
 
 
@@ -57,7 +60,7 @@ class Outcomes:
     def configuration_applied(self, report: ReportConfigurationApplied, completing: Attempt) -> None:
         """The first confirmation puts a new amphora into service."""
 
-        def decide(load_balancer: LoadBalancer) -> Iterable[Amphora]:
+        def decide(load_balancer: LoadBalancer) -> Iterable[Aggregate]:
             load_balancer.configuration_is_applied(report.amphora_id, report.revision, report.sha256, report.without)
             amphora = self._aggregates.amphora(report.amphora_id)
             amphora.entered_service()
@@ -65,17 +68,35 @@ class Outcomes:
 
         self._record(report.load_balancer_id, decide, completing.up_to(report.revision))
 
+    def provider_has_applied(self, load_balancer_id: UUID, revision: Revision, completing: Attempt) -> None:
+        """A provider without amphorae carried out everything up to a revision, and says that all is well."""
+
+        def decide(load_balancer: LoadBalancer) -> Iterable[Aggregate]:
+            load_balancer.configuration_is_applied(load_balancer.id, revision, sha256="")
+            health = self._health_of(load_balancer.id)
+            enabled = load_balancer.settings.admin_state_up
+            health.measured(presumed_statuses(load_balancer.id, enabled=enabled, tree=load_balancer.tree))
+            return [health]
+
+        self._record(load_balancer_id, decide, completing.up_to(revision))
+
+    def _health_of(self, load_balancer_id: UUID) -> LoadBalancerHealth:
+        try:
+            return self._aggregates.load(LoadBalancerHealth, LoadBalancerHealth.create_id(load_balancer_id))
+        except NotFound:
+            return LoadBalancerHealth.begin(load_balancer_id)
+
     def configuration_refused(self, report: ReportConfigurationRefused) -> None:
         """The action goes on: what is left of the revision has to be pushed."""
 
-        def decide(load_balancer: LoadBalancer) -> Iterable[Amphora]:
+        def decide(load_balancer: LoadBalancer) -> Iterable[Aggregate]:
             load_balancer.configuration_is_refused(report.amphora_id, report.revision, report.words)
             return []
 
         self._record(report.load_balancer_id, decide)
 
     def deadline_reached(self, report: ReportDeadline) -> None:
-        def decide(load_balancer: LoadBalancer) -> Iterable[Amphora]:
+        def decide(load_balancer: LoadBalancer) -> Iterable[Aggregate]:
             load_balancer.deadline_is_reached(report.now, report.allowance, report.step, report.reason)
             return []
 
@@ -87,7 +108,7 @@ class Outcomes:
         """It could not be built: what waited for it is shown as ERROR, until its replacement is there."""
         load_balancer_id = self._aggregates.amphora(amphora_id).load_balancer_id
 
-        def decide(load_balancer: LoadBalancer) -> Iterable[Amphora]:
+        def decide(load_balancer: LoadBalancer) -> Iterable[Aggregate]:
             amphora = self._aggregates.amphora(amphora_id)
             if amphora.is_being_built:
                 amphora.failed(step, reason)
@@ -101,7 +122,7 @@ class Outcomes:
         load_balancer_id = self._aggregates.amphora(amphora_id).load_balancer_id
         replacement_id = uuid4()
 
-        def decide(load_balancer: LoadBalancer) -> Iterable[Amphora]:
+        def decide(load_balancer: LoadBalancer) -> Iterable[Aggregate]:
             if not load_balancer.replace_amphora(amphora_id, replacement_id, reason):
                 return []
             lost = self._aggregates.amphora(amphora_id)
@@ -120,7 +141,7 @@ class Outcomes:
                 amphora.removed()
             return amphorae
 
-        def decide(load_balancer: LoadBalancer) -> Iterable[Amphora]:
+        def decide(load_balancer: LoadBalancer) -> Iterable[Aggregate]:
             for id in amphora_ids:
                 load_balancer.amphora_is_gone(id)
             return removed()
@@ -134,14 +155,14 @@ class Outcomes:
     # Deletion
 
     def deletion_is_overdue(self, load_balancer_id: UUID, step: str, reason: str) -> None:
-        def decide(load_balancer: LoadBalancer) -> Iterable[Amphora]:
+        def decide(load_balancer: LoadBalancer) -> Iterable[Aggregate]:
             load_balancer.deletion_is_overdue(step, reason)
             return []
 
         self._record(load_balancer_id, decide)
 
     def deletion_is_complete(self, load_balancer_id: UUID, completing: Attempt) -> None:
-        def decide(load_balancer: LoadBalancer) -> Iterable[Amphora]:
+        def decide(load_balancer: LoadBalancer) -> Iterable[Aggregate]:
             load_balancer.deletion_is_complete()
             return []
 
@@ -150,15 +171,15 @@ class Outcomes:
     def _record(
         self,
         load_balancer_id: UUID,
-        decide: Callable[[LoadBalancer], Iterable[Amphora]],
+        decide: Callable[[LoadBalancer], Iterable[Aggregate]],
         completing: Attempt | None = None,
     ) -> None:
         command_id = uuid4()
 
         def once() -> None:
             load_balancer = self._aggregates.load_balancer(load_balancer_id)
-            amphorae = decide(load_balancer)
+            others = decide(load_balancer)
             origin = Origin(command_id=command_id, project_id=load_balancer.project_id)
-            self._aggregates.save(load_balancer, *amphorae, origin=origin, completing=completing)
+            self._aggregates.save(load_balancer, *others, origin=origin, completing=completing)
 
         self._turns.take(load_balancer_id, command_id, once)

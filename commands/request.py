@@ -1,19 +1,27 @@
 """What a request that changes something carries besides its URL: a body, query arguments, and where it comes from."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 from falcon import Request
 
 from commands.body import Received, received
+from commands.entity_tag import if_match_of
 from commands.ports import Origin
+from domain.caller import Caller
 from domain.errors import Invalid, NotFound
 
 MOST_BYTES = 114_688
+"""Where the operator says nothing else."""
+
 _MOST_BYTES_DRAINED = 32 * 1_024 * 1_024
+ON_WRITES = ("dry_run",)
+"""Query arguments of every write."""
+
 _LOOSELY_TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
-UNNAMED_PROJECT = "default"
 
 
 class UnknownMediaType(Exception):
@@ -31,9 +39,33 @@ def object_of(request: Request, argument: str, root: str) -> Received:
     return received(json_of(request, argument), argument, root)
 
 
+def new_id(request: Request) -> UUID:
+    """The id of something that a request creates: the same for each repetition of a request with a key."""
+    repetition = _repetition_of(request)
+    return uuid4() if repetition is None else next(repetition.new_ids)
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What makes a request with an idempotency key the same command however often it comes.
+
+    is_repeated  whether it was begun before, so that the log may hold the command
+    new_ids      of the objects that it creates, in the order of their creation
+    """
+
+    command_id: UUID
+    is_repeated: bool
+    new_ids: Iterator[UUID]
+
+
+def _repetition_of(request: Request) -> Repetition | None:
+    repetition: Repetition | None = request.context.get("repetition")
+    return repetition
+
+
 def json_of(request: Request, argument: str) -> Any:
     """The body as JSON. Raises Invalid, UnknownMediaType, BodyTooLarge."""
-    raw = _bytes_of(request)
+    raw = bytes_of(request)
     if not raw:
         raise Invalid(f'Missing argument: "{argument}"')
     _require_json(request.content_type)
@@ -51,13 +83,22 @@ def _require_json(content_type: str | None) -> None:
         raise UnknownMediaType(media_type)
 
 
-def _bytes_of(request: Request) -> bytes:
+def bytes_of(request: Request) -> bytes:
+    """The body; it can be read more than once. Raises BodyTooLarge."""
+    found: bytes | None = request.context.get("body")
+    if found is None:
+        found = request.context.body = _read(request)
+    return found
+
+
+def _read(request: Request) -> bytes:
     said = request.content_length
     stream = request.bounded_stream if said is not None else request.stream
     if said is None and "chunked" not in request.get_header("Transfer-Encoding", default=""):
         return b""
-    raw = stream.read(MOST_BYTES + 1)
-    if len(raw) > MOST_BYTES:
+    most: int = request.context.get("most_bytes") or MOST_BYTES
+    raw = stream.read(most + 1)
+    if len(raw) > most:
         _drain(stream)
         raise BodyTooLarge
     return raw
@@ -91,14 +132,21 @@ def id_in_url(resource: str, text: str) -> UUID:
         raise NotFound(resource, text) from None
 
 
-def project_of(request: Request) -> str:
-    """The caller's project; empty when there is none.
-
-    The `none` plugin of OpenStack's clients cannot name a project: it sends a token that nobody checks, nothing else.
-    """
-    named: str = request.get_header("X-Project-Id", default="")
-    return named or (UNNAMED_PROJECT if request.get_header("X-Auth-Token") else "")
+def caller_of(request: Request) -> Caller:
+    """Who sent it: the middleware of infra/identity.py found out."""
+    caller: Caller = request.context.caller
+    return caller
 
 
 def origin_of(request: Request) -> Origin:
-    return Origin(project_id=project_of(request), request_id=request.context.request_id)
+    caller, repetition = caller_of(request), _repetition_of(request)
+    return Origin(
+        command_id=uuid4() if repetition is None else repetition.command_id,
+        is_repeated=repetition is not None and repetition.is_repeated,
+        actor=caller.actor,
+        project_id=caller.project_id,
+        request_id=request.context.request_id,
+        enforce_quota=caller.enforces_quota,
+        if_match=if_match_of(request),
+        dry_run=is_asked_for(request, "dry_run"),
+    )

@@ -1,6 +1,7 @@
 """Who sends a request, and what they may do."""
 
 from typing import Protocol
+from uuid import UUID
 
 
 class Caller(Protocol):
@@ -9,6 +10,7 @@ class Caller(Protocol):
     project_id      empty when the request names none
     user_id         likewise
     token           what the request was authenticated with, empty without; never stored
+    actor           the random id that the log knows the user by, None for nobody in particular
     enforces_quota  whether the quota of a project limits what this caller creates in it
     """
 
@@ -20,6 +22,9 @@ class Caller(Protocol):
 
     @property
     def token(self) -> str: ...
+
+    @property
+    def actor(self) -> UUID | None: ...
 
     @property
     def enforces_quota(self) -> bool: ...

@@ -4,16 +4,18 @@ Refused
 ├── NotFound            no such object, or not below the one that was named
 │   └── UnknownParent   the object that the URL names above the wanted one
 ├── Invalid             the request can never be carried out as it is
-│   ├── NotAnOption, ProtocolMismatch
+│   ├── NotAnOption, ProtocolMismatch, ChildrenNotAllowed
 │   └── HasChildren
 ├── Forbidden           the caller may not do this
 │   └── QuotaExceeded
-├── NotCarriedOut       part of the contract that this release does not have yet
+├── ProjectBusy         the counted row of a quota was locked for too long
 ├── ProviderUnsupported, ProviderNotFound, ProviderFailed   what the provider of the load balancer makes of it
 ├── PreconditionFailed  the object is not what the caller takes it for
 └── Conflicting         right in itself, but not in the present state
     ├── Immutable       the object, or one above it, is being deleted, or too many changes wait
     ├── InUse               something else needs the object
+    ├── NameTaken
+    ├── ConstraintBroken    a rule that spans aggregates, before it has the contract's words
     ├── DuplicateListener, DuplicateMember, DuplicateHealthMonitor, DuplicateTag, DefaultPoolTaken
     └── ConcurrentChange    another writer was faster; the command is decided again
 """
@@ -50,14 +52,14 @@ class ProtocolMismatch(Invalid):
         )
 
 
+class ChildrenNotAllowed(Invalid):
+    def __init__(self, protocol: str) -> None:
+        super().__init__(f"Protocol {protocol} listeners cannot have child objects.")
+
+
 class HasChildren(Invalid):
     def __init__(self, load_balancer_id: UUID) -> None:
         super().__init__(f"Validation failure: Cannot delete Load Balancer {load_balancer_id} - it has children")
-
-
-class NotCarriedOut(Refused):
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not carried out by this release.")
 
 
 class Forbidden(Refused):
@@ -70,6 +72,11 @@ class QuotaExceeded(Forbidden):
 
     def __init__(self, resource: str) -> None:
         super().__init__(f"Quota has been met for resources: {resource}")
+
+
+class ProjectBusy(Refused):
+    def __init__(self) -> None:
+        super().__init__("Project busy.  Unable to lock the project.  Please try again.")
 
 
 class ProviderUnsupported(Refused):
@@ -92,8 +99,8 @@ class ProviderFailed(Refused):
 class PreconditionFailed(Refused):
     """`If-Match` names another version of the object than there is."""
 
-    def __init__(self, resource: str, id: object) -> None:
-        super().__init__(f"{resource} {id} was changed meanwhile.")
+    def __init__(self, id: UUID) -> None:
+        super().__init__(f"The object {id} is not what If-Match takes it for: it was changed meanwhile.")
 
 
 class Conflicting(Refused):
@@ -112,6 +119,24 @@ class InvalidState(Conflicting):
 
 class InUse(Conflicting):
     """The words are sent as they are."""
+
+
+class NameTaken(Conflicting):
+    """what: "flavor", say; of such things names are unique."""
+
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__(f"A {what} of {name} already exists.")
+
+
+class ConstraintBroken(Conflicting):
+    """What was decided does not fit the rows of other aggregates; whoever sent the command has words for it.
+
+    constraint  its name in the database
+    """
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__("Something else was changed at the same time; please try again.")
+        self.constraint = constraint
 
 
 class DuplicateListener(Conflicting):

@@ -61,14 +61,24 @@ class Mark:
 FIXED = Mark("given at creation, never changed")
 NULL_KEEPS = Mark("null on a change leaves the value as it is")
 NULL_REFUSED = Mark("null on a change is refused")
+BY_DEPLOYMENT = Mark("null, and absence on creation, stand for what the deployment presumes (domain/deployment.py)")
 IP_ADDRESS = Mark("IPv4 or IPv6 text, kept as it was written")
+CIDR = Mark("IPv4 or IPv6 network; bits beyond its prefix are dropped")
+ALPN = Mark("an ALPN protocol id, with a refusal of its own")
 URL_PATH = Mark("path of a URL, with query and fragment, without white space")
+URL = Mark("URL of http or https with a host, without white space")
+ONE_LINE = Mark("text without line ends")
 
 Name = Annotated[str, Length(255)]
 Tags = Annotated[tuple[Name, ...], NULL_KEEPS]
 AdminStateUp = Annotated[bool, OnNull(post=False, put=False)]
 Port = Annotated[int, Between(1, 65_535)]
 IpAddress = Annotated[str, IP_ADDRESS]
+Cidr = Annotated[str, CIDR]
+Url = Annotated[str, Length(255), URL]
+SecretRef = Annotated[str, Length(255)]
+"""Names a certificate, or a bundle, in the secret store; what it holds is never kept."""
+Ciphers = Annotated[str, Length(2_048)]
 Milliseconds = Annotated[int, Between(0, 2_073_600_000)]
 Seconds = Annotated[int, Between(0)]
 

@@ -12,6 +12,9 @@ from uuid import UUID, uuid5
 from eventsourcing.domain import Aggregate, event
 
 from domain.fields import OperatingStatus
+from domain.listener import Listener
+from domain.member import Member
+from domain.pool import Pool
 from domain.tree import Tree
 
 FAILOVER_GUARD_ID = UUID("5a3cf0f7-3a52-5f0e-9d3c-0d2a4b7f6e11")
@@ -53,6 +56,14 @@ def unmeasured_status(tree: Tree, id: UUID) -> OperatingStatus:
     member = tree.members.get(id)
     unmonitored = member is not None and member.pool_id not in tree.monitors
     return OperatingStatus.NO_MONITOR if unmonitored else _OFFLINE
+
+
+def presumed_statuses(load_balancer_id: UUID, *, enabled: bool, tree: Tree) -> dict[UUID, OperatingStatus]:
+    """What a provider says that measures nothing: all that is enabled is well. Unmonitored members stay as they are."""
+    things: list[Listener | Pool | Member] = [*tree.listeners.values(), *tree.pools.values(), *tree.members.values()]
+    found = {thing.id: _ONLINE if enabled and thing.admin_state_up else _OFFLINE for thing in things}
+    unmonitored = {id: unmeasured_status(tree, id) for id, m in tree.members.items() if m.pool_id not in tree.monitors}
+    return {**found, **unmonitored, load_balancer_id: _ONLINE if enabled else _OFFLINE}
 
 
 @dataclass(frozen=True)

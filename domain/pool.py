@@ -8,8 +8,21 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from domain.errors import Invalid, ProtocolMismatch
-from domain.fields import FIXED, NULL_REFUSED, AdminStateUp, IpAddress, Length, Matching, Name, Tags
+from domain.fields import (
+    BY_DEPLOYMENT,
+    FIXED,
+    NULL_REFUSED,
+    AdminStateUp,
+    Ciphers,
+    IpAddress,
+    Length,
+    Matching,
+    Name,
+    SecretRef,
+    Tags,
+)
 from domain.listener import Listener, ListenerProtocol
+from domain.tls import Alpn, require_alpn
 
 
 class PoolProtocol(StrEnum):
@@ -75,14 +88,38 @@ class Pool:
     protocol: Annotated[PoolProtocol, FIXED]
     lb_algorithm: Annotated[LbAlgorithm, NULL_REFUSED]
     session_persistence: SessionPersistence | None = None
+    tls_enabled: Annotated[bool, NULL_REFUSED] = False
+    tls_container_ref: SecretRef | None = None
+    ca_tls_container_ref: SecretRef | None = None
+    crl_container_ref: SecretRef | None = None
+    tls_ciphers: Annotated[Ciphers | None, BY_DEPLOYMENT] = None
+    tls_versions: Annotated[tuple[Name, ...] | None, BY_DEPLOYMENT] = None
+    alpn_protocols: tuple[Alpn, ...] | None = None
     tags: Tags = ()
 
+    @property
+    def names_secrets(self) -> bool:
+        refs = (self.tls_container_ref, self.ca_tls_container_ref, self.crl_container_ref)
+        return any(ref is not None for ref in refs)
+
     def changed_by(self, changes: Mapping[str, Any]) -> "Pool":
-        """The pool with new values for what is named; of session persistence only the type may be left out."""
+        """The pool with new values for what is named; of session persistence only the type may be left out.
+
+        Raises Invalid when it then contradicts itself.
+        """
         given = changes.get("session_persistence")
-        if given is None:
-            return replace(self, **changes)
-        return replace(self, **{**changes, "session_persistence": self._persistence_changed_by(given)})
+        if given is not None:
+            changes = {**changes, "session_persistence": self._persistence_changed_by(given)}
+        changed = replace(self, **changes)
+        if changed.crl_container_ref is not None and changed.ca_tls_container_ref is None:
+            if changes.get("crl_container_ref") is None and "ca_tls_container_ref" in changes:
+                raise Invalid(
+                    "Validation failure: A CA reference cannot be removed when a certificate revocation list is"
+                    " present."
+                )
+            raise Invalid("Validation failure: A CA reference is required to specify a certificate revocation list.")
+        require_alpn(changes.get("alpn_protocols"))
+        return changed
 
     def _persistence_changed_by(self, given: Mapping[str, Any]) -> SessionPersistence:
         if not self.protocol.is_connectionless and given.keys() & {"persistence_timeout", "persistence_granularity"}:
@@ -95,6 +132,14 @@ class Pool:
         return SessionPersistence(**{**given, "type": type})
 
     def require_consistent(self) -> None:
+        """Raises Invalid when a new pool contradicts itself."""
+        self.require_persistence_fits()
+        if self.crl_container_ref is not None and self.ca_tls_container_ref is None:
+            raise Invalid("Validation failure: A CA certificate reference is required to specify a revocation list.")
+        if self.tls_enabled:
+            require_alpn(self.alpn_protocols)
+
+    def require_persistence_fits(self) -> None:
         """Raises Invalid when clients could not be kept with their member in the way that was asked for."""
         if self.session_persistence is not None:
             _require_possible(self.session_persistence, self.protocol)

@@ -20,6 +20,19 @@ class Kind(StrEnum):
     POOL = "pools"
     MEMBER = "members"
     HEALTH_MONITOR = "health_monitors"
+    L7_POLICY = "l7_policies"
+    L7_RULE = "l7_rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A status that was set by hand: it is shown until the object, or one it is shown with, is changed again.
+
+    since  the load balancer's revision at that time
+    """
+
+    status: ProvisioningStatus
+    since: Revision
 
 
 LEFT_OUT = "An amphora runs without it."
@@ -37,7 +50,8 @@ class Ref:
 class Marks:
     """The revisions that concern one object.
 
-    own      its own last change; only this one can become ERROR
+    own      its own last change, or the last time it was tried again; only this one can become ERROR
+    edited   the last change of its settings
     touched  the last change of another object with which this one is shown PENDING
     deleted  its deletion, 0 while it is wanted
     failed   the own mark that an amphora refused, 0 for none
@@ -46,6 +60,7 @@ class Marks:
     kind: Kind
     created: Revision
     own: Revision
+    edited: Revision
     touched: Revision = NOTHING_YET
     deleted: Revision = NOTHING_YET
     failed: Revision = NOTHING_YET
@@ -136,6 +151,7 @@ class Progress:
     held       objects once refused that did not run since
     deleting   objects with a deletion that is not complete
     asked_at   revision not yet settled -> when it was asked for
+    reported   statuses that were set by hand
     """
 
     revision: Revision = NOTHING_YET
@@ -146,11 +162,21 @@ class Progress:
     held: Mapping[UUID, Held] = field(default_factory=dict)
     deleting: Mapping[UUID, Revision] = field(default_factory=dict)
     asked_at: Mapping[Revision, datetime] = field(default_factory=dict)
+    reported: Mapping[UUID, Reported] = field(default_factory=dict)
 
     def status_of(self, id: UUID) -> ProvisioningStatus | None:
         """The provisioning status of an object; None when there is no such object (any more)."""
         marks = self.marks.get(id)
-        return None if marks is None else provisioning_status(marks, self.applied, self.settled)
+        if marks is None:
+            return None
+        return self.reported_status_of(id) or provisioning_status(marks, self.applied, self.settled)
+
+    def reported_status_of(self, id: UUID) -> ProvisioningStatus | None:
+        """What was set by hand, as long as the object was not changed since."""
+        reported, marks = self.reported.get(id), self.marks.get(id)
+        if reported is None or marks is None or max(marks.own, marks.touched, marks.deleted) > reported.since:
+            return None
+        return reported.status
 
     @property
     def held_back(self) -> Mapping[UUID, Revision]:
@@ -171,13 +197,23 @@ class Progress:
         changed: Iterable[Ref] = (),
         deleted: Iterable[Ref] = (),
         touched: Iterable[Ref] = (),
+        retried: Iterable[Ref] = (),
+        edited: Iterable[Ref] = (),
     ) -> "Progress":
-        """Marks objects with a new revision; a deleted object is never held back by an earlier refusal."""
+        """Marks objects with a new revision; a deleted object is never held back by an earlier refusal.
+
+        retried  refused objects that are tried again as they are
+        edited   objects whose settings changed by the way: they follow another object's change
+        """
         marks = dict(self.marks)
         for ref in created:
-            marks[ref.id] = Marks(ref.kind, revision, revision)
+            marks[ref.id] = Marks(ref.kind, revision, revision, revision)
         for ref in changed:
+            marks[ref.id] = replace(marks[ref.id], own=revision, edited=revision)
+        for ref in retried:
             marks[ref.id] = replace(marks[ref.id], own=revision)
+        for ref in edited:
+            marks[ref.id] = replace(marks[ref.id], edited=revision)
         for ref in touched:
             marks[ref.id] = replace(marks[ref.id], touched=revision)
         deleting, held = self.deleting, self.held
@@ -251,7 +287,8 @@ class Progress:
         blamed = {id: said for id, said in words.items() if self.is_wanted(id) and self.marks[id].own <= revision}
         for id in tuple(blamed):
             if self.last_good(id) == NOTHING_YET:
-                blamed.update({child: f"What it belongs to was refused: {words[id]}" for child in below(id)})
+                inherited = {child: f"What it belongs to was refused: {words[id]}" for child in below(id)}
+                blamed = {**inherited, **blamed}
         return tuple(self._blame(id, said) for id, said in blamed.items() if id not in self.held_back)
 
     def _blame(self, id: UUID, words: str) -> Blame:
@@ -277,6 +314,28 @@ class Progress:
     def departed(self, amphora_id: UUID, reached: Reached) -> "Progress":
         confirmed = {id: revision for id, revision in self.confirmed.items() if id != amphora_id}
         return replace(self, confirmed=confirmed)._moved_to(reached)
+
+    # What is set by hand
+
+    def told(self, statuses: Mapping[UUID, ProvisioningStatus], since: Revision) -> "Progress":
+        """Statuses that are shown as they are; of objects that are not there they mean nothing."""
+        told = {id: Reported(status, since) for id, status in statuses.items() if id in self.marks}
+        return replace(self, reported={**self.reported, **told})
+
+    def without(self, refs: Iterable[Ref]) -> "Progress":
+        """Forgets objects that are gone without having been asked for it."""
+        gone = {ref.id for ref in refs}
+        return replace(
+            self,
+            marks={id: marks for id, marks in self.marks.items() if id not in gone},
+            held={id: held for id, held in self.held.items() if id not in gone},
+            deleting={id: revision for id, revision in self.deleting.items() if id not in gone},
+            reported={id: reported for id, reported in self.reported.items() if id not in gone},
+        )
+
+    def as_measured(self) -> "Progress":
+        """Without what was set by hand."""
+        return replace(self, reported={})
 
     # Deadlines
 

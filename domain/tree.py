@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from domain.errors import DefaultPoolTaken, DuplicateHealthMonitor, DuplicateListener, DuplicateMember
+from domain.errors import DefaultPoolTaken, DuplicateHealthMonitor, DuplicateListener, DuplicateMember, InUse
 from domain.health_monitor import HealthMonitor
+from domain.l7_policy import L7Policy
+from domain.l7_rule import MOST_RULES, L7Rule, TooManyRules
 from domain.listener import Listener
 from domain.member import Member
 from domain.pool import Pool
@@ -17,10 +19,11 @@ MemberSocket = tuple[UUID, str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """Listeners, pools, members and health monitors that are wanted: what is being deleted is not in it.
+    """All that is wanted below a load balancer: what is being deleted is not in it.
 
     sockets   who holds an address and port of a pool
     monitors  pool id -> its health monitor's id
+    rules     L7 policy id -> ids of its rules, in the order of their creation
 
     Rules look up by key and never scan members: a change costs the same with 10 members and with 5,000.
     """
@@ -29,8 +32,11 @@ class Tree:
     pools: Mapping[UUID, Pool] = field(default_factory=dict)
     members: Mapping[UUID, Member] = field(default_factory=dict)
     health_monitors: Mapping[UUID, HealthMonitor] = field(default_factory=dict)
+    l7_policies: Mapping[UUID, L7Policy] = field(default_factory=dict)
+    l7_rules: Mapping[UUID, L7Rule] = field(default_factory=dict)
     sockets: Mapping[MemberSocket, UUID] = field(default_factory=dict)
     monitors: Mapping[UUID, UUID] = field(default_factory=dict)
+    rules: Mapping[UUID, tuple[UUID, ...]] = field(default_factory=dict)
 
     # Rules
 
@@ -51,11 +57,40 @@ class Tree:
         if pool_id in self.monitors:
             raise DuplicateHealthMonitor
 
+    def require_not_redirected_to(self, pool_id: UUID) -> None:
+        for policy in self.l7_policies.values():
+            if policy.redirect_pool_id == pool_id:
+                raise InUse(f"Pool {pool_id} is in use by L7 policy {policy.id}")
+
+    def require_place_for_rule(self, policy_id: UUID) -> None:
+        if len(self.rules_of(policy_id)) >= MOST_RULES:
+            raise TooManyRules(policy_id)
+
     # Relations
 
-    def listeners_of(self, pool_id: UUID) -> tuple[Listener, ...]:
-        """The listeners that send traffic to a pool."""
+    def listeners_with_default(self, pool_id: UUID) -> tuple[Listener, ...]:
         return tuple(listener for listener in self.listeners.values() if listener.default_pool_id == pool_id)
+
+    def listeners_of(self, pool_id: UUID) -> tuple[Listener, ...]:
+        """The listeners that send traffic to a pool: by default, or by an enabled policy that has a rule."""
+        redirecting = {
+            policy.listener_id
+            for policy in self.l7_policies.values()
+            if policy.redirect_pool_id == pool_id and policy.admin_state_up and self.rules_of(policy.id)
+        }
+        return tuple(
+            listener
+            for listener in self.listeners.values()
+            if listener.default_pool_id == pool_id or listener.id in redirecting
+        )
+
+    def policies_of(self, listener_id: UUID) -> tuple[L7Policy, ...]:
+        """In the order of their positions."""
+        found = [policy for policy in self.l7_policies.values() if policy.listener_id == listener_id]
+        return tuple(sorted(found, key=lambda policy: policy.position))
+
+    def rules_of(self, policy_id: UUID) -> tuple[L7Rule, ...]:
+        return tuple(self.l7_rules[id] for id in self.rules.get(policy_id, ()))
 
     def members_of(self, pool_id: UUID) -> tuple[Member, ...]:
         return tuple(member for member in self.members.values() if member.pool_id == pool_id)
@@ -66,11 +101,16 @@ class Tree:
 
     def below(self, id: UUID) -> tuple[Ref, ...]:
         """What cannot be without this object; a listener's default pool can."""
-        if id not in self.pools:
-            return ()
-        monitor = self.health_monitor_of(id)
-        members = tuple(Ref(Kind.MEMBER, member.id) for member in self.members_of(id))
-        return members if monitor is None else (*members, Ref(Kind.HEALTH_MONITOR, monitor.id))
+        if id in self.pools:
+            monitor = self.health_monitor_of(id)
+            members = tuple(Ref(Kind.MEMBER, member.id) for member in self.members_of(id))
+            return members if monitor is None else (*members, Ref(Kind.HEALTH_MONITOR, monitor.id))
+        if id in self.listeners:
+            policies = tuple(Ref(Kind.L7_POLICY, policy.id) for policy in self.policies_of(id))
+            return (*policies, *(rule for policy in policies for rule in self.below(policy.id)))
+        if id in self.l7_policies:
+            return tuple(Ref(Kind.L7_RULE, rule.id) for rule in self.rules_of(id))
+        return ()
 
     def shown_with(self, pool_id: UUID) -> tuple[Ref, ...]:
         """What is shown PENDING together with a change below a pool: the pool and the listeners that use it."""
@@ -102,6 +142,17 @@ class Tree:
             monitors={**self.monitors, monitor.pool_id: monitor.id},
         )
 
+    def with_l7_policies(self, policies: Iterable[L7Policy]) -> "Tree":
+        return replace(self, l7_policies={**self.l7_policies, **{policy.id: policy for policy in policies}})
+
+    def with_l7_rule(self, rule: L7Rule) -> "Tree":
+        of_policy = self.rules.get(rule.l7policy_id, ())
+        if rule.id not in of_policy:
+            of_policy = (*of_policy, rule.id)
+        return replace(
+            self, l7_rules={**self.l7_rules, rule.id: rule}, rules={**self.rules, rule.l7policy_id: of_policy}
+        )
+
     def without(self, refs: Iterable[Ref]) -> "Tree":
         """The tree without these objects; what hangs below them has to be named too."""
         gone = {ref.id for ref in refs}
@@ -112,6 +163,13 @@ class Tree:
             pools={id: pool for id, pool in self.pools.items() if id not in gone},
             members={id: member for id, member in self.members.items() if id not in gone},
             health_monitors={id: monitor for id, monitor in self.health_monitors.items() if id not in gone},
+            l7_policies={id: policy for id, policy in self.l7_policies.items() if id not in gone},
+            l7_rules={id: rule for id, rule in self.l7_rules.items() if id not in gone},
+            rules={
+                policy_id: tuple(id for id in ids if id not in gone)
+                for policy_id, ids in self.rules.items()
+                if policy_id not in gone
+            },
             sockets={socket: id for socket, id in self.sockets.items() if id not in gone},
             monitors={pool_id: id for pool_id, id in self.monitors.items() if id not in gone},
         )
@@ -127,5 +185,9 @@ class Tree:
                 return self.with_members([older.members[ref.id]])
             case Kind.HEALTH_MONITOR:
                 return self.with_health_monitor(older.health_monitors[ref.id])
+            case Kind.L7_POLICY:
+                return self.with_l7_policies([older.l7_policies[ref.id]])
+            case Kind.L7_RULE:
+                return self.with_l7_rule(older.l7_rules[ref.id])
             case Kind.LOAD_BALANCER:
                 return self

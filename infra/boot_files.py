@@ -6,6 +6,7 @@ from uuid import UUID
 from amphora.trust import heartbeat_key
 from infra.settings import Settings
 from infra.trust_store import TrustStore
+from processes.amphora_build import AmphoraFiles
 
 _CERTIFICATE_VALIDITY = timedelta(days=30)
 _CONFIGURATION = """\
@@ -25,31 +26,40 @@ loadbalancer_topology = SINGLE
 
 
 class AmphoraBootFiles:
-    """processes.amphora_build.BootFiles."""
+    """Fulfils processes.amphora_build.BootFiles and processes.agent_configuration.AgentConfigurations."""
 
     def __init__(self, settings: Settings, store: TrustStore) -> None:
         self._settings = settings
         self._store = store
 
-    def files_of(self, amphora_id: UUID) -> dict[str, str]:
-        """A new certificate each time; the key of its heartbeats is derived and never stored."""
-        now = datetime.now(UTC)
+    def files_of(self, amphora_id: UUID) -> AmphoraFiles:
+        """A new certificate each time."""
+        now = datetime.now(UTC).replace(microsecond=0)  # a certificate knows no shorter time
+        expires_at = now + _CERTIFICATE_VALIDITY
         trust = self._store.trust
-        server = trust.servers.issue_server_certificate(amphora_id, now, now + _CERTIFICATE_VALIDITY)
-        return {
-            "amphora-agent.conf": _CONFIGURATION.format(
-                controllers=f"{self._settings.api_host}:{self._settings.heartbeat_port}",
-                interval=self._settings.heartbeat_interval,
-                key=heartbeat_key(self._store.heartbeat_masters[0], amphora_id),
-                amphora_id=amphora_id,
-            ),
+        server = trust.servers.issue_server_certificate(amphora_id, now, expires_at)
+        files = {
+            "amphora-agent.conf": self.agent_configuration_of(amphora_id),
             "certs/server.pem": server.decode(),
             "certs/client_ca.pem": trust.client_ca_file.read_text(),
         }
+        return AmphoraFiles(by_path=files, certificate_expires_at=expires_at)
+
+    def agent_configuration_of(self, amphora_id: UUID) -> str:
+        """The key of its heartbeats is derived and never stored."""
+        return _CONFIGURATION.format(
+            controllers=f"{self._settings.api_host}:{self._settings.heartbeat_port}",
+            interval=self._settings.heartbeat_interval,
+            key=heartbeat_key(self._store.heartbeat_masters[0], amphora_id),
+            amphora_id=amphora_id,
+        )
 
 
 class NoBootFiles:
     """For profiles in which nothing boots."""
 
-    def files_of(self, amphora_id: UUID) -> dict[str, str]:
-        return {}
+    def files_of(self, amphora_id: UUID) -> AmphoraFiles:
+        return AmphoraFiles(by_path={})
+
+    def agent_configuration_of(self, amphora_id: UUID) -> str:
+        return ""

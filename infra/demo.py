@@ -1,7 +1,6 @@
 """`./dev demo`: a load balancer under real traffic, what happens when things die, and the history of it all."""
 
 import argparse
-import json
 import os
 import random
 import re
@@ -20,8 +19,9 @@ from uuid import UUID
 import psycopg
 
 from infra.demo_stage import Api, Member, Screen, TooLate, fetch, serves, under_traffic, wait_for
+from infra.options import read
 from infra.process_table import daemons_in, program_of, send
-from infra.state_directory import default_state_directory
+from infra.state_directory import StateDirectory, default_state_directory
 from infra.timeline import timeline
 
 PORT = 8080
@@ -165,7 +165,7 @@ class Demo:
         if not self.id:
             return
         self.screen.title("The history of this load balancer, from the log")
-        url = json.loads((self.state / "settings.json").read_text())["database_url"]
+        url = read([StateDirectory(self.state).settings]).database_url
         with psycopg.connect(url) as connection:
             moments = timeline(connection, UUID(self.id))
         for moment in moments:
@@ -201,7 +201,7 @@ class Demo:
 
     def _amphora(self) -> str:
         """The one that is there last."""
-        url = json.loads((self.state / "settings.json").read_text())["database_url"]
+        url = read([StateDirectory(self.state).settings]).database_url
         with psycopg.connect(url) as connection:
             sql = "SELECT id FROM amphorae WHERE load_balancer_id = %s AND stage IN ('plugged', 'in service')"
             row = connection.execute(sql, (self.id,)).fetchone()

@@ -68,16 +68,3 @@ class VersionRoot:
     def on_get(self, req: Request, resp: Response) -> None:
         resp.content_type = falcon.MEDIA_JSON
         resp.data = b'"v2"'
-
-
-class Providers:
-    """The providers that a load balancer may be created with: name -> description."""
-
-    def __init__(self, providers: dict[str, str]) -> None:
-        self._providers = [{"name": name, "description": text} for name, text in providers.items()]
-
-    def on_get(self, req: Request, resp: Response) -> None:
-        said = req.get_param_as_list("fields")
-        shown = [{name: value for name, value in each.items() if not said or name in said} for each in self._providers]
-        resp.content_type = falcon.MEDIA_JSON
-        resp.data = msgspec.json.encode({"providers": shown})

@@ -4,51 +4,58 @@ The library's own append hangs on large saves and drops what goes with them in i
 its recorder interface: one pipeline, one wait, the order kept by an advisory lock that is taken last.
 """
 
+import re
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import psycopg
-from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.application import AggregateNotFoundError, Application, Repository
 from eventsourcing.domain import Aggregate
-from eventsourcing.persistence import InfrastructureFactory, Mapper, PersistenceError, StoredEvent
+from eventsourcing.persistence import (
+    InfrastructureFactory,
+    InterfaceError,
+    Mapper,
+    OperationalError,
+    PersistenceError,
+    StoredEvent,
+)
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresFactory
 from eventsourcing.utils import Environment
 from psycopg.conninfo import conninfo_to_dict
 
+import projections.amphora_rows
+import projections.catalogue_rows
+import projections.control_rows
 import projections.health
+import projections.quota_rows
 import projections.resource_rows  # noqa: F401 - registers what events write into rows
-from commands.ports import Attempt, Origin, OutdatedAttempt, Place, StoreUnavailable
+from commands.ports import A, Attempt, Origin, OutdatedAttempt, Place, StoreUnavailable
 from domain.amphora import Amphora
-from domain.errors import AddressTaken, ConcurrentChange, NotFound
+from domain.errors import AddressTaken, ConcurrentChange, ConstraintBroken, NotFound, ProjectBusy, QuotaExceeded
 from domain.load_balancer import RESOURCES, LoadBalancer
 from domain.progress import Kind
+from domain.quota import QuotaDefaults
 from infra.transcoding import EventMapper
-from projections.rows import Change, Statement, rows_of, statements
+from projections.rows import Change, Statement, Work, rows_of, work_of
 
 CHANNEL = "tacitus_events"
 ORDER_LOCK = 7_201_602
 """Advisory lock that gives the log its order: taken after the rows, right before the events."""
 
 _RETRY_SECONDS = 5.0
-_OUTDATED_ATTEMPT = "TA001"
+_SESSION = "-c lock_timeout=5s -c statement_timeout=20s"
+_OUTDATED_ATTEMPT, _QUOTA_MET = "TA001", "TA002"
 _COMPLETE = "SELECT complete_action(%s, %s, %s)"
 
-_INSERT_EVENTS = """
-INSERT INTO tacitus_events (originator_id, originator_version, topic, state)
-SELECT id, version, topic, state
-FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::bytea[]) WITH ORDINALITY AS e(id, version, topic, state, place)
-ORDER BY place RETURNING notification_id
-"""
-_INSERT_COMMIT = """
-INSERT INTO commits (command_id, position, recorded_at, actor, project_id, request_id, cause)
-SELECT %s, currval('tacitus_events_notification_id_seq'),
-       greatest(clock_timestamp(), (SELECT recorded_at FROM commits ORDER BY position DESC LIMIT 1)), %s, %s, %s, %s
-RETURNING recorded_at
+_APPEND = """
+SELECT append_events(
+    %s, %s::uuid[], %s::bigint[], %s::text[], %s::bytea[], %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb) AS recorded_at
 """
 
 
@@ -56,12 +63,14 @@ RETURNING recorded_at
 class Append:
     """What goes with the events of one save.
 
+    limits       those of projects that have set none; None when no limit counts
     recorded_at  the time that the commit record got: the library hands back nothing but ids
     """
 
     origin: Origin
     changes: Sequence[Change]
     completing: Attempt | None
+    limits: QuotaDefaults | None = None
     recorded_at: datetime | None = None
 
 
@@ -78,50 +87,25 @@ class Recorder(PostgresApplicationRecorder):
         if append is None:
             raise TypeError("events are appended with their origin")
         deadline = time.monotonic() + _RETRY_SECONDS
-        while True:
+        while append.recorded_at is None:
             try:
-                return self._append(stored_events, append)
+                self._append(stored_events, append)
             except StoreUnavailable:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
                 append.recorded_at = self.recorded_at(append.origin.command_id)
-                if append.recorded_at is not None:
-                    return []
+        return None  # whoever needs positions reads the log
 
-    def _append(self, stored_events: Sequence[StoredEvent], append: Append) -> Sequence[int]:
+    def _append(self, stored_events: Sequence[StoredEvent], append: Append) -> None:
         try:
             with self.datastore.get_connection() as connection:
                 try:
-                    return self._in_one_pipeline(connection, stored_events, append)
+                    _in_one_pipeline(connection, stored_events, append)
                 except psycopg.Error as error:
                     raise _named(error) from error
-        except PersistenceError as error:  # no connection to be had
+        except (InterfaceError, OperationalError) as error:  # no connection to be had
             raise StoreUnavailable(str(error)) from error
-
-    def _in_one_pipeline(
-        self, connection: psycopg.Connection[Any], stored_events: Sequence[StoredEvent], append: Append
-    ) -> Sequence[int]:
-        """Queue everything, then fetch the ids: never `pipeline.sync()`, which hangs while bytes are unsent."""
-        failure: psycopg.Error | None = None
-        ids: list[int] = []
-        with connection.pipeline():
-            connection.execute("BEGIN", prepare=True)
-            for statement in _before_the_lock(append):
-                connection.execute(statement.sql, statement.parameters, prepare=True)
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (ORDER_LOCK,), prepare=True)
-            connection.execute(f"NOTIFY {CHANNEL}", prepare=True)
-            inserted = connection.execute(_INSERT_EVENTS, _columns(stored_events), prepare=True)
-            recorded = connection.execute(_INSERT_COMMIT, _commit_parameters(append.origin), prepare=True)
-            connection.execute("COMMIT", prepare=True)
-            try:
-                ids = [row["notification_id"] for row in inserted.fetchall()]
-                append.recorded_at = _time(recorded)
-            except psycopg.Error as error:
-                failure = error  # raised outside, or psycopg warns that the pipeline was left with an error
-        if failure is not None:
-            raise failure
-        return ids
 
     def complete(self, attempt: Attempt) -> None:
         """End an action whose outcome was no news."""
@@ -140,47 +124,107 @@ class Recorder(PostgresApplicationRecorder):
         return None
 
 
+def _in_one_pipeline(connection: psycopg.Connection[Any], stored_events: Sequence[StoredEvent], append: Append) -> None:
+    """Queue everything and leave: until the end of the pipeline the server takes it for one transaction.
+
+    Nothing is fetched before, or the lock would be held while the answer travels. Never `pipeline.sync()`, which hangs
+    while bytes are unsent.
+    """
+    work = work_of(append.changes, append.origin.command_id, append.limits)
+    try:
+        with connection.pipeline():
+            cursor = connection.cursor()
+            with _nothing_by_halves(connection):
+                for statement in [*_ending(append.completing), *work.statements]:
+                    cursor.execute(statement.sql, statement.parameters, prepare=True)
+                cursor.execute(_APPEND, _append_parameters(stored_events, append.origin, work), prepare=True)
+    except psycopg.errors.PipelineAborted as error:
+        cause = error.__context__  # what it was aborted for, when that was read before the rest
+        raise cause if isinstance(cause, psycopg.Error) else error from None
+    append.recorded_at = _time(cursor)
+
+
+@contextmanager
+def _nothing_by_halves(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Whatever is queued when a pipeline is left is committed: half of an append must not come that far.
+
+    An error that the server found needs nothing: it ignores what follows.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, psycopg.Error) or error.sqlstate is None:
+            connection.close()
+        raise
+
+
 def _time(cursor: psycopg.Cursor[Any]) -> datetime | None:
     row = cursor.fetchone()
     return row["recorded_at"] if row else None
 
 
-def _before_the_lock(append: Append) -> Iterable[Statement]:
-    if append.completing is not None:
-        action = append.completing
-        yield Statement(_COMPLETE, (action.action_id, action.number, action.done))
-    yield from statements(append.changes, append.origin.command_id)
+def _ending(action: Attempt | None) -> Iterable[Statement]:
+    return [] if action is None else [Statement(_COMPLETE, (action.action_id, action.number, action.done))]
 
 
-def _columns(stored_events: Sequence[StoredEvent]) -> tuple[list[object], ...]:
+def _append_parameters(stored_events: Sequence[StoredEvent], origin: Origin, work: Work) -> tuple[object, ...]:
     return (
+        ORDER_LOCK,
         [event.originator_id for event in stored_events],
         [event.originator_version for event in stored_events],
         [event.topic for event in stored_events],
         [event.state for event in stored_events],
+        origin.command_id,
+        origin.actor,
+        origin.project_id,
+        origin.request_id,
+        origin.cause,
+        work.uses,
+        work.created,
     )
-
-
-def _commit_parameters(origin: Origin) -> tuple[object, ...]:
-    return origin.command_id, origin.actor, origin.project_id, origin.request_id, origin.cause
 
 
 def _named(error: psycopg.Error) -> Exception:
     """The reason behind a failed append; a constraint is told by its name."""
     if error.sqlstate == _OUTDATED_ATTEMPT:
         return OutdatedAttempt(str(error))
+    if error.sqlstate == _QUOTA_MET:
+        return QuotaExceeded(RESOURCES[Kind(str(error.diag.message_detail))])
+    if isinstance(error, psycopg.errors.LockNotAvailable) and "quota_uses" in str(error.diag.context):
+        return ProjectBusy()
     match error.diag.constraint_name:
         case "addresses_one_owner":
             return AddressTaken(str(error.diag.message_detail))
         case "tacitus_events_pkey" | "commits_pkey":
             return ConcurrentChange()
+        case str(constraint) if constraint in _ACROSS_AGGREGATES:
+            return ConstraintBroken(constraint)
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return StoreUnavailable(str(error))
     return error
 
 
+_ACROSS_AGGREGATES = frozenset(
+    {
+        "flavors_name",
+        "flavors_flavor_profile",
+        "availability_zones_name",
+        "availability_zones_profile",
+        "load_balancers_flavor",
+        "load_balancers_availability_zone",
+    }
+)
+"""Rules of flavors and zones that several commands may break, each with words of its own."""
+
+
 class _Factory(PostgresFactory):
     application_recorder_class = Recorder
+
+    def __init__(self, env: Environment) -> None:
+        super().__init__(env)
+        settings = self.datastore.pool.kwargs
+        assert isinstance(settings, dict), "the library passes a dict"
+        settings["options"] = _SESSION
 
 
 class _Tacitus(Application[UUID]):
@@ -193,58 +237,82 @@ class _Tacitus(Application[UUID]):
         return EventMapper()
 
 
+def loaded(repository: Repository[UUID], kind: type[A], id: UUID) -> A:
+    """As commands.ports.Aggregates.load."""
+    try:
+        aggregate: Aggregate = repository.get(id)
+    except AggregateNotFoundError as error:
+        raise NotFound(_title_of(kind), id) from error
+    except PersistenceError as error:
+        raise StoreUnavailable(str(error)) from error
+    if not isinstance(aggregate, kind) or getattr(aggregate, "deleted", False):
+        raise NotFound(_title_of(kind), id)
+    return aggregate
+
+
+def _title_of(kind: type[Aggregate]) -> str:
+    """The words of the class's name, which are those of Octavia's glossary."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__)
+
+
 class EventStore:
     """Loads and saves aggregates (commands.ports.Aggregates) and finds the load balancer of an object (Places)."""
 
-    def __init__(self, database_url: str, *, connections: int = 4) -> None:
+    def __init__(self, database_url: str, *, connections: int = 4, quota_defaults: QuotaDefaults | None = None) -> None:
         self._application = _Tacitus(_environment(database_url, connections))
+        self._quota_defaults = quota_defaults or QuotaDefaults()
         recorder = self._application.recorder
         assert isinstance(recorder, Recorder)
         self.recorder = recorder
         self.mapper = self._application.mapper
+
+    def limited_by(self, quota_defaults: QuotaDefaults) -> Self:
+        """The same store with other limits for projects that have none of their own."""
+        twin = copy(self)
+        twin._quota_defaults = quota_defaults
+        return twin
 
     def close(self) -> None:
         self._application.close()
 
     # commands.ports.Aggregates
 
+    def load(self, kind: type[A], id: UUID) -> A:
+        return loaded(self._application.repository, kind, id)
+
     def load_balancer(self, id: UUID) -> LoadBalancer:
-        load_balancer = self._get(id, RESOURCES[Kind.LOAD_BALANCER])
-        if not isinstance(load_balancer, LoadBalancer) or load_balancer.deleted:
-            raise NotFound(RESOURCES[Kind.LOAD_BALANCER], id)
-        return load_balancer
+        return self.load(LoadBalancer, id)
 
     def load_balancer_at(self, id: UUID, revision: int) -> LoadBalancer:
         load_balancer: LoadBalancer = self._application.repository.get(id, version=revision)
         return load_balancer
 
     def amphora(self, id: UUID) -> Amphora:
-        amphora = self._get(id, "Amphora")
-        if not isinstance(amphora, Amphora):
-            raise NotFound("Amphora", id)
-        return amphora
-
-    def _get(self, id: UUID, resource: str) -> Aggregate:
-        try:
-            aggregate: Aggregate = self._application.repository.get(id)
-        except AggregateNotFoundError as error:
-            raise NotFound(resource, id) from error
-        except PersistenceError as error:
-            raise StoreUnavailable(str(error)) from error
-        return aggregate
+        return self.load(Amphora, id)
 
     def save(self, *aggregates: Aggregate, origin: Origin, completing: Attempt | None = None) -> datetime | None:
-        events = [event for aggregate in aggregates for event in aggregate.pending_events]
+        events = [event for aggregate in aggregates for event in aggregate.collect_events()]
         changes = [change for event in events for change in rows_of(event)]
-        append = Append(origin=origin, changes=changes, completing=completing)
+        limits = self._quota_defaults if origin.enforce_quota else None
+        append = Append(origin=origin, changes=changes, completing=completing, limits=limits)
         if events:
-            self._application.save(*aggregates, append=append)
+            self._application.events.put(events, append=append)
         elif completing is not None:
             self.recorder.complete(completing)
         return append.recorded_at
 
     def was_carried_out(self, command_id: UUID) -> bool:
         return self.recorder.recorded_at(command_id) is not None
+
+    def load_balancer_as_of(self, id: UUID, command_id: UUID) -> tuple[LoadBalancer, datetime] | None:
+        try:
+            with self.recorder.datastore.get_connection() as connection:
+                row = connection.execute(_AS_OF, (id, command_id), prepare=True).fetchone()
+        except PersistenceError as error:
+            raise StoreUnavailable(str(error)) from error
+        if row is None or row["version"] is None:
+            return None
+        return self.load_balancer_at(id, row["version"]), row["recorded_at"]
 
     # commands.ports.Places
 
@@ -259,6 +327,11 @@ class EventStore:
         return Place(row["load_balancer_id"], row["project_id"])
 
 
+_AS_OF = """
+SELECT recorded_at, (SELECT max(originator_version) FROM tacitus_events
+                     WHERE originator_id = %s AND notification_id <= c.position) AS version
+FROM commits c WHERE command_id = %s
+"""
 _PLACES = {
     kind: f"""
         SELECT s.load_balancer_id, b.project_id FROM {kind} s JOIN load_balancers b ON b.id = s.load_balancer_id

@@ -1,7 +1,8 @@
 """HTTP around the resources: what every request goes through, what each error becomes, and which URL leads where."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -18,15 +19,17 @@ from domain.errors import (
     Conflicting,
     Forbidden,
     Invalid,
-    NotCarriedOut,
     NotFound,
     PreconditionFailed,
+    ProjectBusy,
     ProviderFailed,
     ProviderNotFound,
     ProviderUnsupported,
     Refused,
     UnknownParent,
 )
+from infra.gates import REQUEST_ID
+from infra.idempotency import KeyInUse, KeyUsedOtherwise
 from projections.listing import MalformedPage
 
 _log = logging.getLogger(__name__)
@@ -40,12 +43,13 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Conflicting: HTTPStatus.CONFLICT,
     Forbidden: HTTPStatus.FORBIDDEN,
+    ProjectBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
-    NotCarriedOut: HTTPStatus.NOT_IMPLEMENTED,
     ProviderUnsupported: HTTPStatus.NOT_IMPLEMENTED,
     ProviderNotFound: HTTPStatus.NOT_IMPLEMENTED,
     ProviderFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     UnknownMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    KeyUsedOtherwise: HTTPStatus.UNPROCESSABLE_ENTITY,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
 """What is wrong with a request: the status of its answer. A class stands for its subclasses, the nearest counts."""
@@ -58,13 +62,16 @@ ANSWERED_AS_ROUTING: Mapping[type[Exception], HTTPStatus] = {
 
 UNAVAILABLE = (StoreUnavailable, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError)
 RETRY_AFTER_SECONDS = "1"
+HEALTHCHECK = "/healthcheck"
+
+_GLOBAL_ID = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class EveryRequest:
     """Gives each request an id, and takes the two things off it that mean nothing: a suffix, and other media types."""
 
     def process_request(self, req: Request, resp: Response) -> None:
-        req.context.request_id = request_id = f"req-{uuid4()}"
+        req.context.request_id = request_id = req.env.get(REQUEST_ID) or f"req-{uuid4()}"
         resp.set_header("x-openstack-request-id", request_id)
         if req.path.endswith(".json"):
             req.path = req.path[:-5]
@@ -72,7 +79,19 @@ class EveryRequest:
             raise falcon.HTTPRouteNotFound
         accept = req.env.get("HTTP_ACCEPT")
         if accept and accept not in ("*/*", "application/json") and not req.client_accepts(falcon.MEDIA_JSON):
+            if req.path == HEALTHCHECK:
+                return
             raise falcon.HTTPNotAcceptable(description="Only content type application/json is accepted.")
+
+
+class BodyLimit:
+    """Says to whoever reads a body how many bytes it may have."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+
+    def process_request(self, req: Request, resp: Response) -> None:
+        req.context.most_bytes = self._most_bytes
 
 
 class Joined:
@@ -85,25 +104,16 @@ class Joined:
                     setattr(self, name, getattr(side, name))
 
 
-class NotCarriedOutYet:
-    """A resource of the contract that this release does not have: its URLs are known, and say so."""
-
-    def __init__(self, title: str, methods: Iterable[str]) -> None:
-        self._title = title
-        for method in methods:
-            setattr(self, f"on_{method.lower()}", self._refuse)
-
-    def _refuse(self, req: Request, resp: Response, **ids: str) -> None:
-        raise NotCarriedOut(self._title)
-
-
-def application(roots: Routes, versioned: Sequence[tuple[str, Routes]]) -> "falcon.App[Any, Any]":
+def application(
+    middleware: Sequence[Any], roots: Routes, versioned: Sequence[tuple[str, Routes]]
+) -> "falcon.App[Any, Any]":
     """The WSGI application.
 
+    middleware what every request goes through once it has an id
     roots      path -> what answers there
     versioned  prefixes below both spellings of the version, with their routes
     """
-    app = falcon.App(middleware=[EveryRequest()])
+    app: falcon.App[Any, Any] = falcon.App(middleware=(EveryRequest(), *middleware))
     app.req_options.strip_url_path_trailing_slash = True
     app.resp_options.default_media_type = None  # type: ignore[assignment]  # what has no body has no type
     app.set_error_serializer(_answer_as_routing)
@@ -112,6 +122,7 @@ def application(roots: Routes, versioned: Sequence[tuple[str, Routes]]) -> "falc
     for error in ANSWERED_AS_ROUTING:
         app.add_error_handler(error, _on_refused_as_routing)
     app.add_error_handler(UNAVAILABLE, _on_unavailable)
+    app.add_error_handler(KeyInUse, _on_key_in_use)
     app.add_error_handler(Exception, _on_unknown)
     for path, resource in roots.items():
         app.add_route(path, resource)
@@ -135,15 +146,27 @@ def _on_refused_as_routing(req: Request, resp: Response, error: Exception, param
 
 
 def _on_unavailable(req: Request, resp: Response, error: Exception, params: Any) -> None:
-    _log.warning("%s: the database is unavailable: %s", req.context.get("request_id", ""), error)
+    _log.warning("%s: the database is unavailable: %s", _ids_of(req), error)
     resp.set_header("Retry-After", RETRY_AFTER_SECONDS)
     _fault(resp, HTTPStatus.SERVICE_UNAVAILABLE, "The database is unavailable. Please try again.")
 
 
+def _on_key_in_use(req: Request, resp: Response, error: Exception, params: Any) -> None:
+    resp.set_header("Retry-After", RETRY_AFTER_SECONDS)
+    _fault(resp, HTTPStatus.CONFLICT, str(error))
+
+
 def _on_unknown(req: Request, resp: Response, error: Exception, params: Any) -> None:
     """Nothing of the inside reaches the client."""
-    _log.error("%s: %s %s", req.context.get("request_id", ""), req.method, req.path, exc_info=error)
+    _log.error("%s: %s %s", _ids_of(req), req.method, req.path, exc_info=error)
     _fault(resp, HTTPStatus.INTERNAL_SERVER_ERROR, "Something unknown went wrong")
+
+
+def _ids_of(req: Request) -> str:
+    """What a request is called in the log: our id, and the one that it had in the service that sent it."""
+    ours = str(req.context.get("request_id", ""))
+    theirs = req.env.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
+    return f"{ours}, global {theirs}" if _GLOBAL_ID.fullmatch(theirs) else ours
 
 
 def _fault(resp: Response, status: HTTPStatus, text: str) -> None:

@@ -6,36 +6,33 @@ The contracts that both pass stand in tests/infra.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from itertools import count
 from threading import Event, RLock
 from typing import Any
 from uuid import UUID
 
-import msgspec
-from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory, IntegrityError, Mapper, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder, POPOFactory
 from eventsourcing.utils import Environment
 
-from commands.ports import Attempt, Origin, OutdatedAttempt, Place
+from commands.ports import A, Attempt, Origin, OutdatedAttempt, Place
 from domain.amphora import Amphora
-from domain.errors import AddressTaken, ConcurrentChange, NotFound
+from domain.errors import ConcurrentChange, NotFound
 from domain.fields import Position
 from domain.load_balancer import RESOURCES, LoadBalancer
 from domain.progress import Kind
-from infra.event_store import Append
+from domain.quota import QuotaDefaults
+from infra.event_store import Append, loaded
+from infra.memory_rows import Tables, changed_tables
 from infra.transcoding import EventMapper
 from processes.actions import Action, Term
 from processes.ports import Claim, Recorded
-from projections.rows import THIS_COMMIT, Change, Delete, Insert, InsertOnce, Row, Update, key_of, rows_of
+from projections.rows import rows_of
 
 LEASE = timedelta(seconds=5)
 TERMS: Mapping[Term, float] = {Term.PUSH: 60.0, Term.BUILD: 600.0, Term.DELETE: 300.0}
-
-Tables = Mapping[str, Mapping[tuple[object, ...], Row]]
-"""Table -> key -> row. Replaced, never changed: a reader sees one commit or the next."""
 
 
 @dataclass
@@ -46,45 +43,6 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-
-
-# Rows
-
-
-def changed_tables(tables: Tables, changes: Iterable[Change], command_id: UUID) -> Tables:
-    """The tables after these changes. Raises AddressTaken."""
-    changed = {name: dict(rows) for name, rows in tables.items()}
-    for change in changes:
-        rows = changed.setdefault(change.table, {})
-        if isinstance(change, Delete):
-            for key in [key for key, row in rows.items() if row.get(change.column) in change.values]:
-                del rows[key]
-        else:
-            _write(rows, change, _stored(change.row, command_id))
-    return changed
-
-
-def _write(rows: dict[tuple[object, ...], Row], change: Change, row: Row) -> None:
-    key = tuple(row[column] for column in key_of(change.table))
-    before = rows.get(key)
-    if before is None:
-        if not isinstance(change, Update):
-            rows[key] = row
-    elif isinstance(change, Insert):
-        raise AddressTaken(str(row["address"]))
-    elif not isinstance(change, InsertOnce):
-        document = {**before["document"], **row["document"]} if "document" in row else before.get("document")
-        rows[key] = {**before, **row, "document": document}
-
-
-def _stored(row: Row, command_id: UUID) -> Row:
-    """As a database would hold it."""
-    stored = {column: command_id if value is THIS_COMMIT else value for column, value in row.items()}
-    if "document" in stored:
-        stored["document"] = msgspec.to_builtins(stored["document"])
-    if "address" in stored:
-        stored["address"] = ip_address(str(stored["address"]))
-    return stored
 
 
 # Actions
@@ -121,12 +79,14 @@ class Memory:
     """What a database would hold.
 
     commits  command id -> when it was recorded
+    versions  command id -> aggregate -> the version that it left
     """
 
     clock: Clock = field(default_factory=Clock)
     terms: Mapping[Term, float] = field(default_factory=lambda: TERMS)
     tables: Tables = field(default_factory=dict)
     commits: dict[UUID, datetime] = field(default_factory=dict)
+    versions: dict[UUID, dict[UUID | str, int]] = field(default_factory=dict)
     actions: dict[int, ActionRow] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
     lock: RLock = field(default_factory=RLock)
@@ -188,7 +148,7 @@ class Recorder(POPOApplicationRecorder):
         with memory.lock:
             if append.completing is not None:
                 memory.held_by(append.completing)
-            tables = changed_tables(memory.tables, append.changes, command_id)
+            tables = changed_tables(memory.tables, append.changes, command_id, append.limits)
             if command_id in memory.commits:
                 raise ConcurrentChange
             try:
@@ -197,6 +157,7 @@ class Recorder(POPOApplicationRecorder):
                 raise ConcurrentChange from error
             memory.tables = tables
             memory.commits[command_id] = append.recorded_at = memory.clock.now
+            memory.versions[command_id] = {each.originator_id: each.originator_version for each in stored_events}
             if append.completing is not None:
                 memory.complete(append.completing)
         self._notify_listeners()
@@ -221,7 +182,8 @@ class _Tacitus(Application[UUID]):
 class MemoryStore:
     """Fulfils commands.ports.Aggregates and Places, and processes.configuration.OldTrees."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, *, quota_defaults: QuotaDefaults | None = None) -> None:
+        self._quota_defaults = quota_defaults or QuotaDefaults()
         self._application = _Tacitus({"AGGREGATE_CACHE_MAXSIZE": "1000", "AGGREGATE_CACHE_FASTFORWARD": "y"})
         recorder = self._application.recorder
         assert isinstance(recorder, Recorder)
@@ -230,35 +192,26 @@ class MemoryStore:
         self.memory.clock = clock or self.memory.clock
         self.mapper = self._application.mapper
 
+    def load(self, kind: type[A], id: UUID) -> A:
+        return loaded(self._application.repository, kind, id)
+
     def load_balancer(self, id: UUID) -> LoadBalancer:
-        load_balancer = self._get(id, RESOURCES[Kind.LOAD_BALANCER])
-        if not isinstance(load_balancer, LoadBalancer) or load_balancer.deleted:
-            raise NotFound(RESOURCES[Kind.LOAD_BALANCER], id)
-        return load_balancer
+        return self.load(LoadBalancer, id)
 
     def load_balancer_at(self, id: UUID, revision: int) -> LoadBalancer:
         load_balancer: LoadBalancer = self._application.repository.get(id, version=revision)
         return load_balancer
 
     def amphora(self, id: UUID) -> Amphora:
-        amphora = self._get(id, "Amphora")
-        if not isinstance(amphora, Amphora):
-            raise NotFound("Amphora", id)
-        return amphora
-
-    def _get(self, id: UUID, resource: str) -> Aggregate:
-        try:
-            aggregate: Aggregate = self._application.repository.get(id)
-        except AggregateNotFoundError as error:
-            raise NotFound(resource, id) from error
-        return aggregate
+        return self.load(Amphora, id)
 
     def save(self, *aggregates: Aggregate, origin: Origin, completing: Attempt | None = None) -> datetime | None:
-        events = [event for aggregate in aggregates for event in aggregate.pending_events]
+        events = [event for aggregate in aggregates for event in aggregate.collect_events()]
         changes = [change for event in events for change in rows_of(event)]
-        append = Append(origin=origin, changes=changes, completing=completing)
+        limits = self._quota_defaults if origin.enforce_quota else None
+        append = Append(origin=origin, changes=changes, completing=completing, limits=limits)
         if events:
-            self._application.save(*aggregates, append=append)
+            self._application.events.put(events, append=append)
         elif completing is not None:
             with self.memory.lock:
                 self.memory.complete(completing)
@@ -266,6 +219,10 @@ class MemoryStore:
 
     def was_carried_out(self, command_id: UUID) -> bool:
         return command_id in self.memory.commits
+
+    def load_balancer_as_of(self, id: UUID, command_id: UUID) -> tuple[LoadBalancer, datetime] | None:
+        version = self.memory.versions.get(command_id, {}).get(id)
+        return None if version is None else (self.load_balancer_at(id, version), self.memory.commits[command_id])
 
     def place_of(self, kind: Kind, id: UUID) -> Place:
         row = self.memory.tables.get(kind, {}).get((id,))

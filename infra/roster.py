@@ -9,8 +9,8 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
 from amphora.driver import AmphoraAddress
+from domain import load_balancer_events as events
 from domain.amphora import Amphora, Stage
-from domain.load_balancer import LoadBalancer
 
 EVENTS_AT_ONCE = 1_000
 Pool = ConnectionPool[Connection[TupleRow]]
@@ -66,15 +66,15 @@ class Roster:
 
     def refresh(self) -> News:
         with self._pool.connection() as connection:
-            events = connection.execute(_READ_LOG, (self._position, EVENTS_AT_ONCE), prepare=True).fetchall()
-            if not events:
+            found = connection.execute(_READ_LOG, (self._position, EVENTS_AT_ONCE), prepare=True).fetchall()
+            if not found:
                 return _NO_NEWS
-            moved = [id for _, id, topic in events if topic in _MOVES]
+            moved = [id for _, id, topic in found if topic in _MOVES]
             left = self._moved(connection, moved) if moved else ()
-        self._position = events[-1][0]
+        self._position = found[-1][0]
         return News(
-            changed=frozenset(id for _, id, _ in events),
-            deleted=frozenset(id for _, id, topic in events if topic == LoadBalancer.Deleted.TOPIC),
+            changed=frozenset(id for _, id, _ in found),
+            deleted=frozenset(id for _, id, topic in found if topic == events.Deleted.TOPIC),
             moved=bool(moved),
             left=left,
         )

@@ -1,29 +1,38 @@
 """`tacitus run`: the whole service in one process tree on one machine, on an embedded database."""
 
 import http.client
-import json
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from configparser import ConfigParser
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.embedded_postgres import EmbeddedPostgres
 from infra.local_compute import LocalCompute
+from infra.options import read, written
 from infra.process_signals import STOP_SIGNALS, signal_socket
 from infra.process_table import daemons_in, send, wait_until_gone
-from infra.settings import Profile, Settings
+from infra.settings import AuthStrategy, Profile, Settings
 from infra.state_directory import StateDirectory
 from infra.supervisor import Child, Supervisor
 
 HOST = "127.0.0.1"  # local drivers serve this machine only
 READY_SECONDS = 60
 SERVICES = ("worker", "health-manager")
+
+_SMALL: Mapping[str, Any] = {"heartbeat_interval": 1.0, "heartbeat_timeout": 4.0, "amphora_maxconn": 2_000}
+PRESUMED: Mapping[Profile, Mapping[str, Any]] = {
+    Profile.LOCAL: {**_SMALL, "auth_strategy": AuthStrategy.NOAUTH},
+    Profile.NOOP: {**_SMALL, "auth_strategy": AuthStrategy.TESTING},
+}
+"""What each profile has for a default on one machine."""
 
 
 class PortTaken(Exception):
@@ -33,16 +42,20 @@ class PortTaken(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One `tacitus run`: where it keeps things, where it listens, what stands behind its drivers."""
+    """One `tacitus run`: where it keeps things, where it listens, what stands behind its drivers.
+
+    config_files  what an operator wants otherwise
+    """
 
     state: StateDirectory
     port: int
     profile: Profile
+    config_files: Sequence[Path] = ()
 
     def until_stopped(self) -> None:
         """Start everything in order, wait for a signal, stop everything in the opposite order.
 
-        Raises StateDirectoryInUse, PortTaken, PostgresFailed; what was started by then is stopped.
+        Raises StateDirectoryInUse, PortTaken, PostgresFailed, InvalidSettings; what was started by then is stopped.
         """
         with self._locked(), closing(_listen(self.port)) as listener:
             arrivals = signal_socket(*STOP_SIGNALS, signal.SIGCHLD)
@@ -85,16 +98,17 @@ class Run:
 
     def _settings(self, database_url: str, api_port: int) -> Settings:
         """Written down for the children; the heartbeat port stays what it was, since running amphorae send there."""
-        settings = Settings(
-            profile=self.profile,
-            database_url=database_url,
-            state_directory=self.state.path,
-            api_host=HOST,
-            api_port=api_port,
-            heartbeat_port=_heartbeat_port(self.state.settings),
-        )
-        self.state.settings.write_text(settings.to_json())
-        self.state.settings.chmod(0o600)
+        fixed = {
+            "profile": self.profile,
+            "database_url": database_url,
+            "state_directory": self.state.path,
+            "api_host": HOST,
+            "api_port": api_port,
+            "heartbeat_port": _heartbeat_port(self.state.settings),
+        }
+        settings = read(self.config_files, presumed=PRESUMED[self.profile], fixed=fixed)
+        self.state.settings.touch(0o600)
+        self.state.settings.write_text(written(settings))
         return settings
 
     def _children(self, listener: socket.socket) -> list[Child]:
@@ -107,8 +121,9 @@ class Run:
         log = self.state.logs / f"{name}.log"
         if log.exists():
             log.replace(log.with_suffix(".log.old"))
-        command = [sys.executable, "-m", "infra.cli", name, "--settings", str(self.state.settings)]
-        command += ["--parent", str(os.getpid()), *arguments]
+        command = [sys.executable, "-m", "infra.cli", name, "--parent", str(os.getpid()), *arguments]
+        for file in (*self.config_files, self.state.settings):  # the libraries' own settings stand in the former alone
+            command += ["--config-file", str(file.absolute())]
         return Child(name=name, command=command, log=log, inherits=inherits or [])
 
 
@@ -127,10 +142,11 @@ def _end_remains(directory: Path) -> None:
     wait_until_gone(remains, 2)
 
 
-def _heartbeat_port(written: Path) -> int:
+def _heartbeat_port(before: Path) -> int:
     """The port of the run before; for the first one the usual port, or a free one when that is taken."""
-    with suppress(FileNotFoundError):
-        return int(json.loads(written.read_text())["heartbeat_port"])
+    kept = ConfigParser(interpolation=None)
+    if kept.read(before):
+        return kept.getint("health_manager", "bind_port")
     for port in (5555, 0):
         with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((HOST, port))

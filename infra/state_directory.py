@@ -34,7 +34,7 @@ class StateDirectory:
 
     @property
     def settings(self) -> Path:
-        return self.path / "settings.json"
+        return self.path / "tacitus.conf"
 
     @property
     def logs(self) -> Path:

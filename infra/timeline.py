@@ -10,9 +10,9 @@ from uuid import UUID
 import psycopg
 from eventsourcing.persistence import StoredEvent
 
+from domain import load_balancer_events as events
 from domain.amphora import Amphora
 from domain.health import LoadBalancerHealth
-from domain.load_balancer import LoadBalancer
 from infra.transcoding import EventMapper
 
 # An event was committed with the first commit record that does not end before it.
@@ -83,47 +83,47 @@ class _Teller:
     # The load balancer
 
     @tell.register
-    def _created(self, event: LoadBalancer.Created) -> str:
+    def _created(self, event: events.Created) -> str:
         self.names[event.originator_id] = "load balancer"
         amphorae = ", ".join(self._amphora(id) for id in event.amphora_ids)
         return f"asked for: {event.settings.name or 'without a name'}, VIP {event.vip.address}, on {amphorae}"
 
     @tell.register
-    def _changed(self, event: LoadBalancer.Changed) -> str:
+    def _changed(self, event: events.Changed) -> str:
         return "settings changed"
 
     @tell.register
-    def _listener_added(self, event: LoadBalancer.ListenerAdded) -> str:
+    def _listener_added(self, event: events.ListenerAdded) -> str:
         listener = event.listener
         self.names[listener.id] = f"listener {listener.name or listener.protocol_port}"
         return f"{self.names[listener.id]} added: {listener.protocol} on port {listener.protocol_port}"
 
     @tell.register
-    def _listener_changed(self, event: LoadBalancer.ListenerChanged) -> str:
+    def _listener_changed(self, event: events.ListenerChanged) -> str:
         return f"{self._name(event.listener.id)} changed"
 
     @tell.register
-    def _listener_removed(self, event: LoadBalancer.ListenerRemoved) -> str:
+    def _listener_removed(self, event: events.ListenerRemoved) -> str:
         return f"{self._name(event.listener_id)} removed"
 
     @tell.register
-    def _pool_added(self, event: LoadBalancer.PoolAdded) -> str:
+    def _pool_added(self, event: events.PoolAdded) -> str:
         self.names[event.pool.id] = f"pool {event.pool.name or str(event.pool.id)[:8]}"
         return f"{self.names[event.pool.id]} added: {event.pool.lb_algorithm}"
 
     @tell.register
-    def _pool_changed(self, event: LoadBalancer.PoolChanged) -> str:
+    def _pool_changed(self, event: events.PoolChanged) -> str:
         return f"{self._name(event.pool.id)} changed"
 
     @tell.register
-    def _pool_removed(self, event: LoadBalancer.PoolRemoved) -> str:
+    def _pool_removed(self, event: events.PoolRemoved) -> str:
         return f"{self._name(event.pool_id)} removed"
 
     @tell.register
-    def _members_changed(self, event: LoadBalancer.MembersChanged) -> str:
+    def _members_changed(self, event: events.MembersChanged) -> str:
         return "; ".join(self._parts(event))
 
-    def _parts(self, event: LoadBalancer.MembersChanged) -> Iterator[str]:
+    def _parts(self, event: events.MembersChanged) -> Iterator[str]:
         for member in event.batch.added:
             self.names[member.id] = f"member {member.address}:{member.protocol_port}"
             yield f"{self.names[member.id]} added, weight {member.weight}"
@@ -133,55 +133,55 @@ class _Teller:
             yield f"{self._name(id)} removed"
 
     @tell.register
-    def _monitor_added(self, event: LoadBalancer.HealthMonitorAdded) -> str:
+    def _monitor_added(self, event: events.HealthMonitorAdded) -> str:
         monitor = event.health_monitor
         self.names[monitor.id] = "health monitor"
         return f"health monitor added: {monitor.type} every {monitor.delay} s"
 
     @tell.register
-    def _monitor_changed(self, event: LoadBalancer.HealthMonitorChanged) -> str:
+    def _monitor_changed(self, event: events.HealthMonitorChanged) -> str:
         return "health monitor changed"
 
     @tell.register
-    def _monitor_removed(self, event: LoadBalancer.HealthMonitorRemoved) -> str:
+    def _monitor_removed(self, event: events.HealthMonitorRemoved) -> str:
         return "health monitor removed"
 
     @tell.register
-    def _applied(self, event: LoadBalancer.ConfigurationApplied) -> str:
+    def _applied(self, event: events.ConfigurationApplied) -> str:
         return f"revision {event.confirmation.revision} runs on {self._amphora(event.confirmation.amphora_id)}"
 
     @tell.register
-    def _refused(self, event: LoadBalancer.ConfigurationRefused) -> str:
+    def _refused(self, event: events.ConfigurationRefused) -> str:
         blamed = "; ".join(f"{self._name(blame.ref.id)}: {blame.words[:80]}" for blame in event.blamed)
         return f"{self._amphora(event.amphora_id)} refuses {blamed}"
 
     @tell.register
-    def _overdue(self, event: LoadBalancer.DeadlinePassed) -> str:
+    def _overdue(self, event: events.DeadlinePassed) -> str:
         return f"overdue: {event.step}: {event.reason}"
 
     @tell.register
-    def _replaced(self, event: LoadBalancer.AmphoraReplaced) -> str:
+    def _replaced(self, event: events.AmphoraReplaced) -> str:
         lost, replacement = self._amphora(event.amphora_id), self._amphora(event.replacement_id)
         return f"{lost} is replaced by {replacement}: {event.reason[:80]}"
 
     @tell.register
-    def _deletion_requested(self, event: LoadBalancer.DeletionRequested) -> str:
+    def _deletion_requested(self, event: events.DeletionRequested) -> str:
         return "deletion asked for"
 
     @tell.register
-    def _deletion_overdue(self, event: LoadBalancer.DeletionOverdue) -> str:
+    def _deletion_overdue(self, event: events.DeletionOverdue) -> str:
         return f"deletion overdue: {event.step}: {event.reason}"
 
     @tell.register
-    def _deleted(self, event: LoadBalancer.Deleted) -> str:
+    def _deleted(self, event: events.Deleted) -> str:
         return "deleted; nothing is left of it outside"
 
     @tell.register
-    def _amphora_failed(self, event: LoadBalancer.AmphoraFailed) -> str:
+    def _amphora_failed(self, event: events.AmphoraFailed) -> str:
         return f"{self._amphora(event.amphora_id)} could not be built, {event.step}: {event.reason[:80]}"
 
     @tell.register
-    def _amphora_gone(self, event: LoadBalancer.AmphoraGone) -> str:
+    def _amphora_gone(self, event: events.AmphoraGone) -> str:
         return f"{self._amphora(event.amphora_id)} is gone, {event.remaining} left"
 
     # Its amphorae

@@ -4,7 +4,7 @@ Unknown keys are ignored, wrong types refused. Event classes and their values ar
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any, TypedDict, get_type_hints
 from uuid import UUID
@@ -45,7 +45,9 @@ class EventMapper(Mapper[UUID]):
         state = _state_of(event_class, stored_event.state)
         event: DomainEventProtocol[UUID] = object.__new__(event_class)
         event.__dict__.update(
-            state, originator_id=stored_event.originator_id, originator_version=stored_event.originator_version
+            {**_defaults_of(event_class), **state},
+            originator_id=stored_event.originator_id,
+            originator_version=stored_event.originator_version,
         )
         return event
 
@@ -66,6 +68,12 @@ def _upcast(event_class: type, raw: dict[str, Any], current: int) -> Mapping[str
         getattr(event_class, f"upcast_v{version}_v{version + 1}")(raw)
     state: Mapping[str, Any] = msgspec.convert(raw, _shape_of(event_class))
     return state
+
+
+@cache
+def _defaults_of(event_class: type) -> dict[str, Any]:
+    """Fields that came later: what they are for an event that was written without them."""
+    return {field.name: field.default for field in fields(event_class) if field.default is not MISSING}
 
 
 @cache

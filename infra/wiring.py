@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from psycopg_pool import ConnectionPool
@@ -13,30 +13,45 @@ from amphora.driver import AmphoraDriver, NoopAmphoraDriver
 from amphora.haproxy import RenderOptions, render
 from amphora.rest_driver import RestAmphoraDriver, RestSettings
 from amphora.trust import heartbeat_keys
+from commands.amphora_outcome import AmphoraOutcomes
+from commands.certificates import Certificates, NoSecrets, StoredCertificates, UnreadCertificates
 from commands.outcome import Outcomes
 from commands.turns import Turns
+from commands.vip import VipRules
+from domain.deployment import Deployment
 from domain.load_balancer import LoadBalancer
 from domain.tree import Tree
 from infra.action_queue import CHANNEL as ACTIONS_CHANNEL
 from infra.action_queue import PostgresActionQueue
+from infra.barbican import Barbican
 from infra.boot_files import AmphoraBootFiles, NoBootFiles
+from infra.catalogue import PostgresCatalogue
+from infra.controlled import ControlledApi, Holding, Told, control_routes
 from infra.event_store import CHANNEL as EVENTS_CHANNEL
 from infra.event_store import EventStore
+from infra.gates import behind_gates
+from infra.identity import Allows, nothing
 from infra.local_compute import LocalCompute
 from infra.local_network import LocalNetwork
 from infra.log_stream import LogStream, PostgresLedger
 from infra.noop_compute import NoopComputeDriver
 from infra.noop_network import NoopNetwork
+from infra.prepared_network import prepared_network
+from infra.provider_drivers import providers_of
 from infra.settings import Profile, Settings
 from infra.state_directory import StateDirectory
 from infra.trust_store import TrustStore
 from infra.wakeup import Wakeup
-from processes.amphora_build import AmphoraBuildActions, AmphoraBuildProcess, BootFiles
+from processes.agent_configuration import AgentConfigurationActions, AgentConfigurationProcess
+from processes.amphora_build import AmphoraBuildActions, AmphoraBuildProcess
 from processes.configuration import ConfigurationActions, ConfigurationProcess, Renderer
 from processes.housekeeping import OrphanSweep
 from processes.ports import ComputeDriver
-from processes.runner import ProcessRunner
+from processes.runner import Process, ProcessRunner
 from processes.worker import Perform, Worker
+
+if TYPE_CHECKING:
+    from infra.policy import Policy  # takes a while to import
 
 CONSUMER = "processes"
 _SWEEP_SECONDS = 10.0
@@ -45,16 +60,68 @@ _SESSION = "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_s
 Network = LocalNetwork | NoopNetwork
 
 
-def api_application(settings: Settings) -> Any:
-    """The WSGI application; built in each worker of the API server, after the fork."""
-    from infra.api import api_application as application
+def api_application(settings: Settings, policy: "Policy | None" = None) -> Any:
+    """The WSGI application; built in each worker of the API server, after the fork.
 
-    pool = connection_pool(settings, 2)
+    policy  None where nobody is asked
+    """
+    if policy is not None:
+        policy.watch(Event())
+    allows = policy.allows if policy is not None else nothing
+    pool, keys = connection_pool(settings, 2), connection_pool(settings, 2)
     store = EventStore(settings.database_url, connections=2)
-    network = _network(settings, pool)
-    return application(
-        aggregates=store, places=store, vips=network, network_reads=network, pool=pool, settings=settings
+
+    def built(told: Told) -> Any:
+        return _served(told.overrides(settings), told, allows, store, pool, keys)
+
+    return (
+        ControlledApi(pool, settings.state_directory / "control", built)
+        if settings.profile == Profile.NOOP
+        else built(Told())
     )
+
+
+def _served(
+    settings: Settings, told: Told, allows: Allows, store: EventStore, pool: ConnectionPool, keys: ConnectionPool
+) -> Any:
+    from infra.api import api_application as application
+    from infra.quota_api import quota_defaults
+
+    limited = store.limited_by(quota_defaults(settings))
+    network = _network(settings, pool, told)
+    served = application(
+        aggregates=limited,
+        places=limited,
+        vips=network,
+        network_reads=network,
+        providers=providers_of(
+            settings.profile,
+            enabled=settings.enabled_provider_drivers,
+            default=settings.default_provider_driver,
+            fault=told.fault,
+        ),
+        catalogue=PostgresCatalogue(pool),
+        deployment=settings.deployment,
+        pool=pool,
+        settings=settings,
+        allows=allows,
+        keys=keys,
+        certificates=_certificates(settings),
+        control=control_routes(limited, limited, Turns(limited), pool) if settings.profile == Profile.NOOP else {},
+    )
+    return behind_gates(served, settings)
+
+
+def _certificates(settings: Settings) -> Certificates:
+    if settings.profile == Profile.NOOP:
+        return UnreadCertificates()
+    endpoint = settings.barbican_endpoint
+    return StoredCertificates(NoSecrets() if endpoint is None else Barbican(endpoint))
+
+
+def deployment_of(settings: Settings) -> Deployment:
+    """What an operator's settings presume and allow."""
+    return settings.deployment
 
 
 def run_worker(settings: Settings, stop: Event) -> None:
@@ -63,12 +130,15 @@ def run_worker(settings: Settings, stop: Event) -> None:
     store = EventStore(settings.database_url, connections=settings.worker_threads)
     events, actions = Wakeup(settings.database_url, EVENTS_CHANNEL), Wakeup(settings.database_url, ACTIONS_CHANNEL)
     stream = LogStream(pool, store.mapper, events)
-    runner = ProcessRunner(
-        CONSUMER, [AmphoraBuildProcess(), ConfigurationProcess()], stream, PostgresLedger(pool, settings)
-    )
+    processes: list[Process] = [AmphoraBuildProcess(), ConfigurationProcess(), AgentConfigurationProcess()]
+    runner = ProcessRunner(CONSUMER, processes, stream, PostgresLedger(pool, settings))
     queue = PostgresActionQueue(pool, settings, actions)
     outside = _outside(settings, pool)
-    worker = Worker(queue, _performers(settings, store, pool, outside), threads=settings.worker_threads)
+    performers = _performers(settings, store, pool, outside)
+    if settings.profile == Profile.NOOP:
+        holding = Holding(pool)
+        performers = {kind: holding.held(perform) for kind, perform in performers.items()}
+    worker = Worker(queue, performers, threads=settings.worker_threads)
     sweep = OrphanSweep(store, outside.compute)
     beside = [
         Thread(target=runner.run, args=(stop,), name="processes", daemon=True),
@@ -112,15 +182,21 @@ def run_health_manager(settings: Settings, stop: Event) -> None:
 
 def _performers(settings: Settings, store: EventStore, pool: ConnectionPool, outside: "_Outside") -> dict[str, Perform]:
     """Which method carries out which kind of action."""
-    outcomes = Outcomes(store, Turns(store))
+    turns = Turns(store)
+    outcomes, amphora_outcomes = Outcomes(store, turns), AmphoraOutcomes(store, turns)
+    look_again_seconds = 0.05 if settings.profile == Profile.LOCAL else 2.0
     build = AmphoraBuildActions(
         store,
         outcomes,
+        amphora_outcomes,
         outside.compute,
         outside.network,
         outside.driver,
         outside.boot_files,
-        look_again_seconds=0.05 if settings.profile == Profile.LOCAL else 2.0,
+        look_again_seconds=look_again_seconds,
+    )
+    agents = AgentConfigurationActions(
+        store, amphora_outcomes, outside.driver, outside.boot_files, look_again_seconds=look_again_seconds
     )
     configuration = ConfigurationActions(
         store,
@@ -134,10 +210,12 @@ def _performers(settings: Settings, store: EventStore, pool: ConnectionPool, out
         "BuildAmphora": build.build,
         "OrderReplacement": build.order_replacement,
         "RemoveAmphora": build.remove,
+        "RemoveFailedAmphora": build.remove_failed,
         "ReleaseVip": build.release_vip,
         "ApplyConfiguration": configuration.apply,
         "PushConfiguration": configuration.push,
         "RetryRefused": configuration.retry_refused,
+        "ConfigureAgent": agents.configure,
     }
     return performers
 
@@ -149,7 +227,7 @@ class _Outside:
     compute: ComputeDriver
     network: Network
     driver: AmphoraDriver
-    boot_files: BootFiles
+    boot_files: AmphoraBootFiles | NoBootFiles
     rendering: RenderOptions
 
 
@@ -173,8 +251,24 @@ def _outside(settings: Settings, pool: ConnectionPool) -> _Outside:
     )
 
 
-def _network(settings: Settings, pool: ConnectionPool) -> Network:
-    return NoopNetwork() if settings.profile == Profile.NOOP else LocalNetwork(pool)
+def _network(settings: Settings, pool: ConnectionPool, told: Told | None = None) -> Network:
+    rules = vip_rules(settings)
+    if settings.profile != Profile.NOOP:
+        return LocalNetwork(pool, rules)
+    prepared = prepared_network(dict(told.network) if told is not None else {})
+    return NoopNetwork(lambda: prepared, lambda: rules)
+
+
+def vip_rules(settings: Settings) -> VipRules:
+    """What an operator allows of VIPs."""
+    return VipRules(
+        allow_vip_port_id=settings.allow_vip_port_id,
+        allow_vip_network_id=settings.allow_vip_network_id,
+        allow_vip_subnet_id=settings.allow_vip_subnet_id,
+        valid_vip_networks=settings.valid_vip_networks or (),
+        denylist_vip_networks=settings.denylist_vip_networks,
+        topology=settings.loadbalancer_topology.value,
+    )
 
 
 def amphora_driver(store: TrustStore) -> RestAmphoraDriver:
@@ -206,6 +300,7 @@ def _renderer(pool: ConnectionPool, options: RenderOptions) -> Renderer:
             project_id=load_balancer.project_id,
             enabled=load_balancer.settings.admin_state_up,
             vip_address=load_balancer.vip.address,
+            additional_addresses=load_balancer.vip.addresses[1:],
             tree=tree,
             revision=load_balancer.revision,
             log_id=log_id,

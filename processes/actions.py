@@ -76,9 +76,18 @@ class BuildAmphora(AmphoraAction):
 
 @dataclass(frozen=True, kw_only=True)
 class RemoveAmphora(AmphoraAction):
-    """Take down whatever there is of an amphora."""
+    """Take down whatever there is of an amphora, and of those before it, because its load balancer goes."""
 
     kind = "RemoveAmphora"
+    priority = Priority.REMOVAL
+    term = Term.DELETE
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveFailedAmphora(AmphoraAction):
+    """Take down what there is of an amphora that could not be built, and of no other."""
+
+    kind = "RemoveFailedAmphora"
     priority = Priority.REMOVAL
     term = Term.DELETE
 
@@ -128,15 +137,26 @@ class RetryRefused(AmphoraAction):
     term = Term.PUSH
 
 
+@dataclass(frozen=True, kw_only=True)
+class ConfigureAgent(AmphoraAction):
+    """Send an agent its settings."""
+
+    kind = "ConfigureAgent"
+    priority = Priority.CHANGE
+    term = Term.PUSH
+
+
 ACTIONS: dict[str, type[Action]] = {
     action.kind: action
     for action in (
         BuildAmphora,
         RemoveAmphora,
+        RemoveFailedAmphora,
         OrderReplacement,
         ReleaseVip,
         ApplyConfiguration,
         PushConfiguration,
         RetryRefused,
+        ConfigureAgent,
     )
 }

@@ -1,17 +1,27 @@
 """From the order for an amphora to one that can carry a configuration, and back to nothing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import singledispatchmethod
 from typing import Protocol
 from uuid import UUID
 
 from amphora.driver import AgentFault, AmphoraAddress, AmphoraDriver, AmphoraUnreachable, VipPlug
+from commands.amphora_outcome import AmphoraOutcomes
 from commands.outcome import Outcomes
 from commands.ports import Aggregates, Origin
+from domain import load_balancer_events as events
 from domain.amphora import Amphora, Stage
 from domain.errors import NotFound
-from domain.load_balancer import LoadBalancer
-from processes.actions import Action, BuildAmphora, OrderReplacement, ReleaseVip, RemoveAmphora
+from processes.actions import (
+    Action,
+    BuildAmphora,
+    OrderReplacement,
+    ReleaseVip,
+    RemoveAmphora,
+    RemoveFailedAmphora,
+)
 from processes.ports import BootOrder, Claim, ComputeDriver, ComputeFault, NetworkFault, VipPlugging
 from processes.worker import DONE, RECORDED, LookAgain, Result
 
@@ -33,32 +43,43 @@ class AmphoraBuildProcess:
 
     @react.register
     def amphora_failed(self, event: Amphora.Failed) -> Sequence[Action]:
-        """Undo what there is of it, and try with another one after a pause."""
+        """Undo what there is of it, and try with another one after a pause. Whom it was to replace may serve still."""
         load_balancer_id, amphora_id = event.load_balancer_id, event.originator_id
         return [
-            RemoveAmphora(load_balancer_id=load_balancer_id, amphora_id=amphora_id),
+            RemoveFailedAmphora(load_balancer_id=load_balancer_id, amphora_id=amphora_id),
             OrderReplacement(
                 load_balancer_id=load_balancer_id, amphora_id=amphora_id, after_seconds=REPLACEMENT_PAUSE_SECONDS
             ),
         ]
 
     @react.register
-    def deletion_requested(self, event: LoadBalancer.DeletionRequested) -> Sequence[Action]:
+    def removal_requested(self, event: Amphora.RemovalRequested) -> Sequence[Action]:
+        """It may be waiting for its next try already: then that is due at once."""
+        return [RemoveFailedAmphora(load_balancer_id=event.load_balancer_id, amphora_id=event.originator_id)]
+
+    @react.register
+    def deletion_requested(self, event: events.DeletionRequested) -> Sequence[Action]:
         if not event.amphora_ids:
             return [ReleaseVip(load_balancer_id=event.originator_id)]
         return [RemoveAmphora(load_balancer_id=event.originator_id, amphora_id=id) for id in event.amphora_ids]
 
     @react.register
-    def amphora_gone(self, event: LoadBalancer.AmphoraGone) -> Sequence[Action]:
+    def amphora_gone(self, event: events.AmphoraGone) -> Sequence[Action]:
         return [] if event.remaining else [ReleaseVip(load_balancer_id=event.originator_id)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmphoraFiles:
+    """by_path: path -> text, see BootOrder; certificate_expires_at: of the server certificate, if there is one."""
+
+    by_path: Mapping[str, str]
+    certificate_expires_at: datetime | None = None
 
 
 class BootFiles(Protocol):
     """What an amphora needs on its disk before it can be talked to."""
 
-    def files_of(self, amphora_id: UUID) -> Mapping[str, str]:
-        """Path -> text; see BootOrder."""
-        ...
+    def files_of(self, amphora_id: UUID) -> AmphoraFiles: ...
 
 
 class AmphoraBuildActions:
@@ -68,6 +89,7 @@ class AmphoraBuildActions:
         self,
         aggregates: Aggregates,
         outcomes: Outcomes,
+        amphora_outcomes: AmphoraOutcomes,
         compute: ComputeDriver,
         network: VipPlugging,
         driver: AmphoraDriver,
@@ -77,6 +99,7 @@ class AmphoraBuildActions:
     ) -> None:
         self._aggregates = aggregates
         self._outcomes = outcomes
+        self._amphora_outcomes = amphora_outcomes
         self._compute = compute
         self._network = network
         self._driver = driver
@@ -115,12 +138,14 @@ class AmphoraBuildActions:
         return self._plug(amphora, claim)
 
     def _boot(self, amphora: Amphora) -> None:
+        """One that an earlier try booted keeps that try's certificate, which is not much older."""
+        files = self._boot_files.files_of(amphora.id)
         order = BootOrder(
             amphora_id=amphora.id,
             load_balancer_id=amphora.load_balancer_id,
-            files=self._boot_files.files_of(amphora.id),
+            files=files.by_path,
         )
-        amphora.booted(self._compute.boot(order))
+        amphora.booted(self._compute.boot(order), files.certificate_expires_at)
 
     def _look_for(self, amphora: Amphora) -> str:
         """Empty once the agent answers, else what is still missing. Raises ComputeFault when it cannot come up."""
@@ -163,7 +188,7 @@ class AmphoraBuildActions:
                 vrrp_ip=port.address,
             ),
         )
-        amphora.vip_plugged()
+        amphora.vip_plugged(port.address)
         self._aggregates.save(*chain, origin=Origin(), completing=claim.attempt)
         return RECORDED
 
@@ -187,13 +212,25 @@ class AmphoraBuildActions:
         return RECORDED
 
     def _with_replaced(self, amphora: Amphora) -> Sequence[Amphora]:
+        """Itself first, then those before it that may still be there: whoever had the VIP has taken down all before."""
         chain = [amphora]
-        while chain[-1].replaces is not None:
-            replaced = self._aggregates.amphora(chain[-1].replaces)
-            if replaced.stage == Stage.REMOVED:
-                break
-            chain.append(replaced)
-        return chain
+        while not chain[-1].has_had_the_vip and (replaced := chain[-1].replaces) is not None:
+            chain.append(self._aggregates.amphora(replaced))
+        return [amphora, *(each for each in chain[1:] if each.stage != Stage.REMOVED)]
+
+    def remove_failed(self, action: RemoveFailedAmphora, claim: Claim) -> Result:
+        """Nobody waits for it but whoever asked for it by name."""
+        amphora = self._aggregates.amphora(action.amphora_id)
+        if amphora.stage not in (Stage.FAILED, Stage.BEING_REMOVED):
+            return DONE
+        try:
+            self._compute.remove(amphora.id)
+        except ComputeFault as error:
+            if claim.overdue:
+                self._amphora_outcomes.removal_is_overdue(amphora.id, str(error))
+            raise
+        self._amphora_outcomes.failed_one_is_removed(amphora.id, claim.attempt)
+        return RECORDED
 
     def release_vip(self, action: ReleaseVip, claim: Claim) -> Result:
         load_balancer = self._aggregates.load_balancer(action.load_balancer_id)

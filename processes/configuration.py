@@ -12,6 +12,7 @@ from amphora.driver import AmphoraAddress, AmphoraDriver, AmphoraError, Configur
 from amphora.haproxy import Unrenderable
 from commands.outcome import Outcomes, ReportConfigurationApplied, ReportConfigurationRefused, ReportDeadline
 from commands.ports import Aggregates
+from domain import load_balancer_events as events
 from domain.amphora import Amphora, Stage
 from domain.fields import NOTHING_YET, Revision
 from domain.load_balancer import LoadBalancer
@@ -36,11 +37,13 @@ class ConfigurationProcess:
         return []
 
     @react.register
-    def created(self, event: LoadBalancer.Created) -> Sequence[Action]:
-        return []  # its amphorae get their first configuration once they are plugged
+    def created(self, event: events.Created) -> Sequence[Action]:
+        if event.amphora_ids:
+            return []  # they get their first configuration once they are plugged
+        return self.revised(event)
 
     @react.register
-    def revised(self, event: LoadBalancer.Revised) -> Sequence[Action]:
+    def revised(self, event: events.Revised) -> Sequence[Action]:
         return [ApplyConfiguration(load_balancer_id=event.originator_id, wanted=event.originator_version)]
 
     @react.register
@@ -48,11 +51,11 @@ class ConfigurationProcess:
         return [PushConfiguration(load_balancer_id=event.load_balancer_id, amphora_id=event.originator_id)]
 
     @react.register
-    def replaced(self, event: LoadBalancer.AmphoraReplaced) -> Sequence[Action]:
+    def replaced(self, event: events.AmphoraReplaced) -> Sequence[Action]:
         return [*self.revised(event), self._last_retry(event.originator_id, event.amphora_id)]
 
     @react.register
-    def deletion_requested(self, event: LoadBalancer.DeletionRequested) -> Sequence[Action]:
+    def deletion_requested(self, event: events.DeletionRequested) -> Sequence[Action]:
         return [self._last_retry(event.originator_id, id) for id in event.amphora_ids]
 
     def _last_retry(self, load_balancer_id: UUID, amphora_id: UUID) -> Action:
@@ -60,7 +63,7 @@ class ConfigurationProcess:
         return RetryRefused(load_balancer_id=load_balancer_id, amphora_id=amphora_id)
 
     @react.register
-    def refused(self, event: LoadBalancer.ConfigurationRefused) -> Sequence[Action]:
+    def refused(self, event: events.ConfigurationRefused) -> Sequence[Action]:
         """What was refused may be accepted later: a port may become free."""
         return [
             RetryRefused(
@@ -142,8 +145,11 @@ class ConfigurationActions:
         progress = load_balancer.progress
         if load_balancer.being_deleted or progress.applied >= progress.revision:
             return DONE
+        if not load_balancer.has_amphorae:
+            self._outcomes.provider_has_applied(load_balancer.id, progress.revision, claim.attempt)
+            return RECORDED
         if not progress.confirmed:
-            if progress.applied != NOTHING_YET:  # else its first amphora is being built, which has its own deadline
+            if not self._is_one_on_its_way(load_balancer):  # else its build and first push have their own deadlines
                 self._report_deadline(load_balancer.id, claim, "no amphora is in service")
             return LookAgain(_NOBODY_IN_SERVICE_PAUSE_SECONDS)
         return Done(
@@ -152,6 +158,9 @@ class ConfigurationActions:
                 for id in progress.confirmed
             ]
         )
+
+    def _is_one_on_its_way(self, load_balancer: LoadBalancer) -> bool:
+        return any(self._aggregates.amphora(id).is_wanted for id in load_balancer.amphora_ids)
 
     def push(self, action: PushConfiguration, claim: Claim) -> Result:
         """Raises what the driver reports: the worker tries again with a growing pause."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from commands.ports import Attempt
 from domain.fields import Position
-from domain.load_balancer import Vip
+from domain.vip import Vip
 from processes.actions import Action
 
 

@@ -16,12 +16,14 @@ _LOOSELY_TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
 class Column:
     """An attribute, as SQL sees it.
 
-    sql   expression over `s`, the row that a list is made of
-    read  turns the text of a filter into what the expression is compared with; ValueError when nothing can be equal
+    sql         expression over `s`, the row that a list is made of
+    read        turns the text of a filter into what the expression is compared with; ValueError when nothing is equal
+    never_null  every row has a value
     """
 
     sql: str
     read: Callable[[str], object]
+    never_null: bool = False
 
 
 def _text(value: str) -> str:
@@ -62,8 +64,12 @@ def id_column(sql: str) -> Column:
     return Column(sql, _id)
 
 
-def text_column(sql: str) -> Column:
-    return Column(f'{sql} COLLATE "C"', _text)
+def text_column(sql: str, *, never_null: bool = False) -> Column:
+    return Column(f'{sql} COLLATE "C"', _text, never_null)
+
+
+def number_column(sql: str) -> Column:
+    return Column(sql, _number)
 
 
 def always(value: str | bool | None) -> Column:
@@ -73,13 +79,15 @@ def always(value: str | bool | None) -> Column:
     return text_column("NULL::text" if value is None else f"'{value}'::text")
 
 
+KEY = Column("s.id", _id, never_null=True)
+
 COMMON: Mapping[str, Column] = MappingProxyType(
     {
-        "id": id_column("s.id"),
+        "id": KEY,
         "project_id": text_column("s.project_id"),
         "provisioning_status": text_column("s.provisioning_status"),
         "operating_status": text_column("s.operating_status"),
-        "created_at": Column("s.created_at", _time),
+        "created_at": Column("s.created_at", _time, never_null=True),
         "updated_at": Column("s.updated_at", _time),
     }
 )

@@ -1,6 +1,6 @@
 """What the query string of a GET asks for: filters, order, page and fields, the same for every list."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +9,6 @@ from domain.errors import Invalid
 from projections.columns import Column
 
 Params = Mapping[str, str | list[str]]
-Parameters = list[object]
 
 _RESERVED = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "fields", "page_reverse"})
 _TAG_CONDITIONS = {
@@ -18,6 +17,22 @@ _TAG_CONDITIONS = {
     "not-tags": "NOT s.document -> 'tags' ?& %s::text[]",
     "not-tags-any": "NOT s.document -> 'tags' ?| %s::text[]",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListRules:
+    """What a deployment lets lists be asked for; what it does not is passed over.
+
+    largest_page  the longest page, and the one that nobody asked for; None for no limit
+    base_uri      what links begin with in the place of the host that the client named
+    """
+
+    largest_page: int | None = 1_000
+    filtering: bool = True
+    sorting: bool = True
+    pagination: bool = True
+    field_selection: bool = True
+    base_uri: str | None = None
 
 
 class MalformedPage(Invalid):
@@ -30,6 +45,14 @@ class NotAFilter(Invalid):
 
 
 @dataclass(frozen=True)
+class Condition:
+    """SQL over `s`, the row that a list is made of, and what its placeholders stand for."""
+
+    sql: str
+    parameters: Sequence[object] = ()
+
+
+@dataclass(frozen=True)
 class Key:
     """One key of an order. Like the reference's store, nothing comes before something."""
 
@@ -37,7 +60,11 @@ class Key:
     descending: bool = False
 
     def sql(self, columns: Mapping[str, Column]) -> str:
-        return f"{columns[self.name].sql} {'DESC NULLS LAST' if self.descending else 'ASC NULLS FIRST'}"
+        """Where nothing can be missing nothing is said of it, so that an index may give the order."""
+        column = columns[self.name]
+        if column.never_null:
+            return f"{column.sql} {'DESC' if self.descending else 'ASC'}"
+        return f"{column.sql} {'DESC NULLS LAST' if self.descending else 'ASC NULLS FIRST'}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +74,7 @@ class Page:
     limit     None for no limit
     order     as it was asked for, without the keys that break ties
     said      the query arguments that links repeat
+    linked    whether a list says where its neighbours are
     """
 
     limit: int | None
@@ -54,21 +82,27 @@ class Page:
     backwards: bool = False
     order: Sequence[Key] = ()
     said: Mapping[str, str] = field(default_factory=dict)
+    linked: bool = True
 
-    @property
-    def full_order(self) -> Sequence[Key]:
+    def full_order(self, ties: Sequence[str]) -> Sequence[Key]:
+        """ties: the keys that order what is equal otherwise"""
         named = {key.name for key in self.order}
-        return [*self.order, *(Key(name) for name in ("created_at", "id") if name not in named)]
+        return [*self.order, *(Key(name) for name in ties if name not in named)]
 
-    def links(self, url: str, ids: Sequence[object]) -> list[dict[str, str]]:
-        """Previous before next; a full last page has a next link that leads to an empty one."""
-        if not ids:
+    def links(self, url: str, markers: Sequence[object]) -> list[dict[str, str]] | None:
+        """Previous before next; a full last page has a next link that leads to an empty one.
+
+        markers  of the rows of the page
+        """
+        if not self.linked:
+            return None
+        if not markers:
             return []
         links = []
         if self.marker is not None:
-            links.append({"rel": "previous", "href": self._href(url, ids[0], page_reverse="True")})
-        if self.limit is not None and len(ids) == self.limit:
-            links.append({"rel": "next", "href": self._href(url, ids[-1])})
+            links.append({"rel": "previous", "href": self._href(url, markers[0], page_reverse="True")})
+        if self.limit is not None and len(markers) == self.limit:
+            links.append({"rel": "next", "href": self._href(url, markers[-1])})
         return links
 
     def _href(self, url: str, marker: object, **more: str) -> str:
@@ -76,16 +110,18 @@ class Page:
         return f"{url}?{urlencode({**limit, **self.said, 'marker': str(marker), **more}, safe=':,')}"
 
 
-def page_of(params: Params, largest: int) -> Page:
+def page_of(params: Params, rules: ListRules) -> Page:
     """Raises MalformedPage. Keys are looked up when the list is made, since a show ignores them."""
-    if not params:
-        return Page(largest)
-    said = {name: _one(params, name) for name in ("sort", "sort_key", "sort_dir") if name in params}
+    sorts = ("sort", "sort_key", "sort_dir") if rules.sorting else ()
+    said = {name: _one(params, name) for name in sorts if name in params}
+    order = tuple(_order(said))
+    if not rules.pagination:
+        return Page(None, order=order, linked=False)
     return Page(
-        limit=_limit(params, largest),
+        limit=_limit(params, rules.largest_page),
         marker=_one(params, "marker") if "marker" in params else None,
         backwards=params.get("page_reverse") == "True",
-        order=tuple(_order(said)),
+        order=order,
         said=said,
     )
 
@@ -97,7 +133,7 @@ def _one(params: Params, name: str) -> str:
     raise MalformedPage(f"The argument '{name}' is given more than once.")
 
 
-def _limit(params: Params, largest: int) -> int | None:
+def _limit(params: Params, largest: int | None) -> int | None:
     if "limit" not in params:
         return largest
     said = _one(params, "limit")
@@ -105,7 +141,9 @@ def _limit(params: Params, largest: int) -> int | None:
         limit = 0 if said == "infinite" else int(said)
     except ValueError:
         raise MalformedPage(f"Supplied pagination limit '{said}' is not valid.") from None
-    return min(limit, largest) if limit > 0 else None
+    if limit <= 0:
+        return None
+    return limit if largest is None else min(limit, largest)
 
 
 def _order(said: Mapping[str, str]) -> Iterator[Key]:
@@ -127,29 +165,29 @@ def _is_descending(direction: str) -> bool:
     return direction.strip().lower() == "desc"
 
 
-def require_known_keys(order: Iterable[Key], columns: Mapping[str, Column]) -> None:
+def require_known_keys(order: Sequence[Key], columns: Mapping[str, Column]) -> None:
+    """Raises Invalid."""
     for key in order:
         if key.name not in columns:
             raise Invalid(f"Supplied sort key '{key.name}' is not valid.")
 
 
-def conditions(params: Params, columns: Mapping[str, Column]) -> tuple[list[str], Parameters]:
-    """The filters as SQL, all of which have to hold. Raises NotAFilter."""
-    found: list[str] = []
-    parameters: Parameters = []
+def conditions(params: Params, columns: Mapping[str, Column], *, tagged: bool) -> list[Condition]:
+    """The filters, all of which have to hold. Raises NotAFilter.
+
+    tagged  whether what is listed has tags
+    """
+    found: list[Condition] = []
     for name, value in params.items():
         if name in _RESERVED:
             continue
-        if name in _TAG_CONDITIONS:
-            found.append(_TAG_CONDITIONS[name])
-            parameters.append(_tags(value))
+        if tagged and name in _TAG_CONDITIONS:
+            found.append(Condition(_TAG_CONDITIONS[name], [_tags(value)]))
         elif name in columns and isinstance(value, str):
-            condition, compared = _equal(columns[name], value)
-            found.append(condition)
-            parameters += compared
+            found.append(equal(columns[name], value))
         else:
             raise NotAFilter
-    return found, parameters
+    return found
 
 
 def _tags(value: str | list[str]) -> list[str]:
@@ -158,34 +196,45 @@ def _tags(value: str | list[str]) -> list[str]:
     return [tag for tag in said.replace("\0", "").split(",") if tag]
 
 
-def _equal(column: Column, value: str) -> tuple[str, Parameters]:
+def equal(column: Column, value: str) -> Condition:
     try:
-        return f"{column.sql} = %s", [column.read(value)]
+        return Condition(f"{column.sql} = %s", [column.read(value)])
     except ValueError:
-        return "false", []
+        return Condition("false")
 
 
-def beyond(page: Page, columns: Mapping[str, Column], marker: Sequence[object]) -> tuple[str, Parameters]:
-    """The condition for rows after the marker's row, or before it, whose values for the order's keys these are."""
+def beyond(order: Sequence[Key], columns: Mapping[str, Column], marker: Sequence[Any], *, backwards: bool) -> Condition:
+    """Holds for the rows after the marker's row, or before it, whose values for the order's keys these are."""
+    larger = [key.descending == backwards for key in order]
+    if len(set(larger)) == 1 and all(columns[key.name].never_null for key in order):
+        return _beyond_as_a_row([columns[key.name].sql for key in order], marker, larger=larger[0])
     alternatives: list[str] = []
-    parameters: Parameters = []
-    equal: list[str] = []
-    equal_parameters: Parameters = []
-    for key, value in zip(page.full_order, marker, strict=True):
-        sql = columns[key.name].sql
-        further, compared = _further(sql, value, larger=key.descending == page.backwards)
-        alternatives.append(" AND ".join([*equal, further]))
-        parameters += [*equal_parameters, *compared]
-        equal.append(f"{sql} IS NOT DISTINCT FROM %s")
-        equal_parameters.append(value)
-    return f"({' OR '.join(f'({each})' for each in alternatives)})", parameters
+    parameters: list[object] = []
+    same: list[str] = []
+    for place, (key, value) in enumerate(zip(order, marker, strict=True)):
+        further = _further(columns[key.name].sql, value, larger=larger[place])
+        alternatives.append(f"({' AND '.join([*same, further.sql])})")
+        parameters += [*marker[:place], *further.parameters]
+        same.append(f"{columns[key.name].sql} IS NOT DISTINCT FROM %s")
+    condition = Condition(f"({' OR '.join(alternatives)})", parameters)
+    first = columns[order[0].name]
+    if not first.never_null:
+        return condition
+    bound = f"{first.sql} {'>=' if larger[0] else '<='} %s"  # says nothing new, but an index understands it
+    return Condition(f"{bound} AND {condition.sql}", [marker[0], *parameters])
 
 
-def _further(sql: str, value: Any, *, larger: bool) -> tuple[str, Parameters]:
+def _beyond_as_a_row(keys: Sequence[str], marker: Sequence[object], *, larger: bool) -> Condition:
+    """In this form an index leads to the page, however far it is from the beginning."""
+    places = ", ".join(["%s"] * len(keys))
+    return Condition(f"({', '.join(keys)}) {'>' if larger else '<'} ({places})", marker)
+
+
+def _further(sql: str, value: object, *, larger: bool) -> Condition:
     """Null counts as smaller than everything."""
     if larger:
-        return (f"{sql} IS NOT NULL", []) if value is None else (f"{sql} > %s", [value])
-    return ("false", []) if value is None else (f"({sql} < %s OR {sql} IS NULL)", [value])
+        return Condition(f"{sql} IS NOT NULL") if value is None else Condition(f"{sql} > %s", [value])
+    return Condition("false") if value is None else Condition(f"({sql} < %s OR {sql} IS NULL)", [value])
 
 
 def only(shown: dict[str, object], names: str | list[str] | None) -> dict[str, object]:

@@ -1,19 +1,22 @@
 """Shows load balancers."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
-from domain.load_balancer import LoadBalancerSettings
-from projections.columns import COMMON, always, columns_of, in_document
+from domain.load_balancer_events import LoadBalancerSettings
+from projections.columns import COMMON, columns_of, in_document
 from projections.shown import defaults_of, head, ids
 from projections.view import Resource, Row
 
-_ABSENT = {
-    "vip_qos_policy_id": None,
+_YOUNGER: Mapping[str, object] = {
     "vip_vnic_type": "normal",
     "flavor_id": None,
     "availability_zone": None,
+    "additional_vips": (),
 }
-_SHOWN = {**defaults_of(LoadBalancerSettings), **_ABSENT, "vip_sg_ids": (), "additional_vips": ()}
+_SHOWN = {**defaults_of(LoadBalancerSettings), **_YOUNGER}
+_TEXTS = ("vip_address", "provider", "vip_vnic_type", "availability_zone")
+_IDS = ("vip_port_id", "vip_subnet_id", "vip_network_id", "flavor_id")
 
 
 def show(row: Row) -> dict[str, object]:
@@ -38,10 +41,8 @@ LOAD_BALANCERS = Resource(
     columns={
         **COMMON,
         **columns_of(LoadBalancerSettings),
-        "vip_address": in_document("vip_address", str),
-        "provider": in_document("provider", str),
-        **{name: in_document(name, UUID) for name in ("vip_port_id", "vip_subnet_id", "vip_network_id")},
-        **{name: always(value) for name, value in _ABSENT.items()},
+        **{name: in_document(name, str) for name in _TEXTS},
+        **{name: in_document(name, UUID) for name in _IDS},
     },
     show=show,
 )

@@ -1,11 +1,11 @@
 """Shows members."""
 
 from domain.member import Member
-from projections.columns import COMMON, always, columns_of, id_column
+from projections.columns import COMMON, columns_of, id_column
 from projections.shown import defaults_of, head
-from projections.view import Resource, Row
+from projections.view import Parent, Resource, Row
 
-_SHOWN = {**defaults_of(Member), "vnic_type": "normal"}
+_SHOWN = defaults_of(Member)
 
 
 def show(row: Row) -> dict[str, object]:
@@ -20,11 +20,11 @@ MEMBERS = Resource(
     one="member",
     many="members",
     view="shown_members",
+    parent=Parent("Pool", "pools", "pool_id"),
     columns={
         **COMMON,
         **columns_of(Member),
         "pool_id": id_column("s.pool_id"),
-        "vnic_type": always("normal"),
     },
     show=show,
 )

@@ -5,16 +5,7 @@ from projections.columns import COMMON, always, columns_of, id_column
 from projections.shown import defaults_of, head, ids
 from projections.view import Resource, Row
 
-_ABSENT = {
-    "tls_enabled": False,
-    "tls_container_ref": None,
-    "ca_tls_container_ref": None,
-    "crl_container_ref": None,
-    "tls_ciphers": None,
-    "tls_versions": None,
-    "alpn_protocols": None,
-}
-_SHOWN = {**defaults_of(Pool), **_ABSENT}
+_SHOWN = defaults_of(Pool)
 
 
 def show(row: Row) -> dict[str, object]:
@@ -40,14 +31,18 @@ POOLS = Resource(
     many="pools",
     view="shown_pools",
     references=f"""
-        ARRAY(SELECT l.id FROM listeners l WHERE l.document ->> 'default_pool_id' = s.id::text) AS listeners,
+        ARRAY(SELECT l.id FROM listeners l WHERE l.document ->> 'default_pool_id' = s.id::text
+              UNION
+              SELECT p.listener_id FROM l7_policies p
+              WHERE p.document ->> 'redirect_pool_id' = s.id::text AND (p.document ->> 'admin_state_up')::boolean
+                AND EXISTS (SELECT FROM l7_rules r WHERE r.l7policy_id = p.id)) AS listeners,
         ARRAY(SELECT m.id FROM members m WHERE m.pool_id = s.id) AS members,
         {_MONITOR} AS healthmonitor_id
     """,
     columns={
         **COMMON,
         **columns_of(Pool),
-        **{name: always(value) for name, value in _ABSENT.items()},
+        **{name: always(None) for name in ("tls_versions", "alpn_protocols")},
         "loadbalancer_id": _load_balancer,
         "load_balancer_id": _load_balancer,
         "healthmonitor_id": id_column(_MONITOR),

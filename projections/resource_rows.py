@@ -1,63 +1,52 @@
-"""The rows of load balancers, of what is below them and of amphorae: what each event writes into them."""
+"""The rows of load balancers and of what is below them: what each event writes into them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from domain.amphora import Amphora, Stage
+from domain import load_balancer_events as events
 from domain.health_monitor import HealthMonitor
+from domain.l7_policy import L7Policy
+from domain.l7_rule import L7Rule
 from domain.listener import Listener
-from domain.load_balancer import LoadBalancer
+from domain.load_balancer_events import document_of
 from domain.member import Member
 from domain.pool import Pool
 from domain.progress import Blame, Kind, Reached, Ref
-from projections.rows import THIS_COMMIT, Change, Delete, Insert, InsertOnce, Update, Upsert, rows_of
+from projections.rows import THIS_COMMIT, Change, Delete, Insert, InsertOnce, Release, Update, Upsert, Use, rows_of
 
-TREE_TABLES = (Kind.LISTENER, Kind.POOL, Kind.MEMBER, Kind.HEALTH_MONITOR)
+TREE_TABLES = tuple(kind for kind in Kind if kind != Kind.LOAD_BALANCER)
 
 # The load balancer's own row
 
 
 @rows_of.register
-def load_balancer_created(event: LoadBalancer.Created) -> Sequence[Change]:
+def load_balancer_created(event: events.Created) -> Sequence[Change]:
     revision = event.originator_version
     row = {
         "id": event.originator_id,
         "project_id": event.project_id,
-        "document": _load_balancer_document(event),
+        "document": document_of(event),
+        "flavor_id": event.flavor_id,
+        "availability_zone": event.availability_zone,
         "created": revision,
         "own": revision,
+        "edited": revision,
         "created_by": THIS_COMMIT,
     }
-    return [Upsert(Kind.LOAD_BALANCER, row), *_claim(event)]
+    return [Upsert(Kind.LOAD_BALANCER, row), *_claim(event), Use(event.originator_id, Kind.LOAD_BALANCER, 1)]
 
 
-def _load_balancer_document(event: LoadBalancer.Created) -> dict[str, Any]:
-    vip = event.vip
-    return {
-        **vars(event.settings),
-        "provider": event.provider,
-        "vip_address": vip.address,
-        "vip_port_id": vip.port_id,
-        "vip_subnet_id": vip.subnet_id,
-        "vip_network_id": vip.network_id,
-    }
-
-
-def _claim(event: LoadBalancer.Created) -> list[Change]:
+def _claim(event: events.Created) -> list[Change]:
     """An address has one owner on its network: the key of the table sees to it."""
     vip = event.vip
     if not vip.is_exclusive:
         return []
-    return [
-        Insert(
-            "addresses",
-            {"network_id": vip.network_id, "address": vip.address, "load_balancer_id": event.originator_id},
-        )
-    ]
+    owned = {"network_id": vip.network_id, "load_balancer_id": event.originator_id}
+    return [Insert("addresses", {**owned, "address": address}) for address in vip.addresses]
 
 
 @rows_of.register
-def load_balancer_changed(event: LoadBalancer.Changed) -> Sequence[Change]:
+def load_balancer_changed(event: events.Changed) -> Sequence[Change]:
     return [
         Update(
             Kind.LOAD_BALANCER,
@@ -65,6 +54,7 @@ def load_balancer_changed(event: LoadBalancer.Changed) -> Sequence[Change]:
                 "id": event.originator_id,
                 "document": event.settings,
                 "own": event.originator_version,
+                "edited": event.originator_version,
                 "touched": event.originator_version,
                 "updated_by": THIS_COMMIT,
             },
@@ -73,32 +63,60 @@ def load_balancer_changed(event: LoadBalancer.Changed) -> Sequence[Change]:
 
 
 @rows_of.register
-def deletion_requested(event: LoadBalancer.DeletionRequested) -> Sequence[Change]:
-    return [_load_balancer(event, deletion="PENDING_DELETE", reason="", updated_by=THIS_COMMIT)]
+def deletion_requested(event: events.DeletionRequested) -> Sequence[Change]:
+    set_by_hand = Delete("reported_statuses", (event.originator_id,), "load_balancer_id")
+    return [_load_balancer(event, deletion="PENDING_DELETE", reason="", updated_by=THIS_COMMIT), set_by_hand]
 
 
 @rows_of.register
-def deletion_overdue(event: LoadBalancer.DeletionOverdue) -> Sequence[Change]:
+def deletion_overdue(event: events.DeletionOverdue) -> Sequence[Change]:
     reason = f"{event.step}: {event.reason}"
     return [_load_balancer(event, deletion="ERROR", settled=event.settled, reason=reason, updated_by=THIS_COMMIT)]
 
 
 @rows_of.register
-def load_balancer_deleted(event: LoadBalancer.Deleted) -> Sequence[Change]:
+def load_balancer_deleted(event: events.Deleted) -> Sequence[Change]:
     id = (event.originator_id,)
-    below = [*TREE_TABLES, "amphorae", "addresses", "confirmations", "operating_statuses", "statistics"]
-    return [Delete(Kind.LOAD_BALANCER, id), *(Delete(table, id, "load_balancer_id") for table in below)]
+    release = Release(event.originator_id)
+    below = [
+        *TREE_TABLES,
+        "amphorae",
+        "addresses",
+        "confirmations",
+        "operating_statuses",
+        "reported_statuses",
+        "statistics",
+    ]
+    return [release, Delete(Kind.LOAD_BALANCER, id), *(Delete(table, id, "load_balancer_id") for table in below)]
 
 
 @rows_of.register
-def configuration_applied(event: LoadBalancer.ConfigurationApplied) -> Sequence[Change]:
+def statuses_set(event: events.StatusesSet) -> Sequence[Change]:
+    """Which table an object is in does not matter to who sets its status."""
+    set_by_hand = [
+        Upsert(
+            "reported_statuses",
+            {"object_id": id, "load_balancer_id": event.originator_id, "status": status, "since": event.since},
+        )
+        for id, status in event.statuses.items()
+    ]
+    return [*set_by_hand, *_gone(event, event.gone)]
+
+
+@rows_of.register
+def statuses_released(event: events.StatusesReleased) -> Sequence[Change]:
+    return [Delete("reported_statuses", (event.originator_id,), "load_balancer_id")]
+
+
+@rows_of.register
+def configuration_applied(event: events.ConfigurationApplied) -> Sequence[Change]:
     said = event.confirmation
     healed = [Update(ref.kind, {"id": ref.id, "failed": 0, "reason": ""}) for ref in said.healed]
     return [*_reached(event, said.reached, reason=""), *healed, *_failures(said.refailed)]
 
 
 @rows_of.register
-def configuration_refused(event: LoadBalancer.ConfigurationRefused) -> Sequence[Change]:
+def configuration_refused(event: events.ConfigurationRefused) -> Sequence[Change]:
     return _failures(event.blamed)
 
 
@@ -109,114 +127,154 @@ def _failures(blamed: Iterable[Blame]) -> list[Change]:
 
 
 @rows_of.register
-def deadline_passed(event: LoadBalancer.DeadlinePassed) -> Sequence[Change]:
+def deadline_passed(event: events.DeadlinePassed) -> Sequence[Change]:
     return [_load_balancer(event, settled=event.settled, reason=f"{event.step}: {event.reason}")]
 
 
 @rows_of.register
-def load_balancer_amphora_failed(event: LoadBalancer.AmphoraFailed) -> Sequence[Change]:
+def load_balancer_amphora_failed(event: events.AmphoraFailed) -> Sequence[Change]:
     return [_load_balancer(event, settled=event.settled, reason=f"{event.step}: {event.reason}")]
 
 
 @rows_of.register
-def amphora_replaced(event: LoadBalancer.AmphoraReplaced) -> Sequence[Change]:
-    return [_touch_load_balancer(event), *_reached(event, event.reached)]
+def failover_requested(event: events.FailoverRequested) -> Sequence[Change]:
+    itself = Ref(Kind.LOAD_BALANCER, event.originator_id)
+    return [_touch_load_balancer(event), *_retried(event, [itself])]
 
 
-def _load_balancer(event: LoadBalancer.Event, **values: Any) -> Update:
+@rows_of.register
+def amphora_replaced(event: events.AmphoraReplaced) -> Sequence[Change]:
+    return [_touch_load_balancer(event), *_retried(event, event.retried), *_reached(event, event.reached)]
+
+
+def _load_balancer(event: events.Event, **values: Any) -> Update:
     return Update(Kind.LOAD_BALANCER, {"id": event.originator_id, **values})
 
 
-def _touch_load_balancer(event: LoadBalancer.Event) -> Update:
+def _touch_load_balancer(event: events.Event) -> Update:
     return _load_balancer(event, touched=event.originator_version, updated_by=THIS_COMMIT)
 
 
-def _reached(event: LoadBalancer.Event, reached: Reached, **values: Any) -> list[Change]:
+def _reached(event: events.Event, reached: Reached, **values: Any) -> list[Change]:
     """One row for a confirmation, however large the tree; and what is gone goes."""
     confirmed = {"load_balancer_id": event.originator_id, "applied": reached.applied, "command_id": THIS_COMMIT}
     return [
         _load_balancer(event, applied=reached.applied, settled=reached.settled, **values),
         InsertOnce("confirmations", confirmed),
-        *_gone(reached.gone),
+        *_gone(event, reached.gone),
     ]
 
 
-def _gone(refs: Sequence[Ref]) -> list[Change]:
+def _gone(event: events.Event, refs: Sequence[Ref]) -> list[Change]:
     by_kind = [(kind, tuple(ref.id for ref in refs if ref.kind == kind)) for kind in TREE_TABLES]
     rows: list[Change] = [Delete(kind, ids) for kind, ids in by_kind if ids]
     measured: list[Change] = [Delete("operating_statuses", tuple(ref.id for ref in refs), "object_id")] if refs else []
-    return rows + measured
+    uses = [Use(event.originator_id, kind, -len(ids)) for kind, ids in by_kind if ids]
+    return [*rows, *measured, *uses]
 
 
 # The tree's rows
 
 
 @rows_of.register
-def listener_added(event: LoadBalancer.ListenerAdded) -> Sequence[Change]:
+def listener_added(event: events.ListenerAdded) -> Sequence[Change]:
     return [_touch_load_balancer(event), *_added(event, Kind.LISTENER, [event.listener])]
 
 
 @rows_of.register
-def listener_changed(event: LoadBalancer.ListenerChanged) -> Sequence[Change]:
-    return [_touch_load_balancer(event), *_changed(event, Kind.LISTENER, [event.listener])]
+def listener_changed(event: events.ListenerChanged) -> Sequence[Change]:
+    changed = _changed(event, Kind.LISTENER, [event.listener])
+    return [_touch_load_balancer(event), *changed, *_retried(event, event.retried)]
 
 
 @rows_of.register
-def listener_removed(event: LoadBalancer.ListenerRemoved) -> Sequence[Change]:
-    return [_touch_load_balancer(event), *_removed(event, [Ref(Kind.LISTENER, event.listener_id)])]
+def listener_removed(event: events.ListenerRemoved) -> Sequence[Change]:
+    removed = _removed(event, [Ref(Kind.LISTENER, event.listener_id), *event.below])
+    return [_touch_load_balancer(event), *removed]
 
 
 @rows_of.register
-def pool_added(event: LoadBalancer.PoolAdded) -> Sequence[Change]:
-    defaults = [_new_document(Kind.LISTENER, listener) for listener in event.listeners]
-    return [*_touched(event), *_added(event, Kind.POOL, [event.pool]), *defaults]
+def pool_added(event: events.PoolAdded) -> Sequence[Change]:
+    return [*_touched(event), *_added(event, Kind.POOL, [event.pool]), *_edited(event, Kind.LISTENER, event.listeners)]
 
 
 @rows_of.register
-def pool_changed(event: LoadBalancer.PoolChanged) -> Sequence[Change]:
-    revision = event.originator_version
-    retried = [Update(ref.kind, {"id": ref.id, "own": revision, "updated_by": THIS_COMMIT}) for ref in event.retried]
-    return [*_touched(event), *_changed(event, Kind.POOL, [event.pool]), *retried]
+def pool_changed(event: events.PoolChanged) -> Sequence[Change]:
+    return [*_touched(event), *_changed(event, Kind.POOL, [event.pool]), *_retried(event, event.retried)]
 
 
 @rows_of.register
-def pool_removed(event: LoadBalancer.PoolRemoved) -> Sequence[Change]:
-    defaults = [_new_document(Kind.LISTENER, listener) for listener in event.listeners]
-    return [*_touched(event), *_removed(event, event.removed), *defaults]
+def pool_removed(event: events.PoolRemoved) -> Sequence[Change]:
+    return [*_touched(event), *_removed(event, event.removed), *_edited(event, Kind.LISTENER, event.listeners)]
 
 
 @rows_of.register
-def members_changed(event: LoadBalancer.MembersChanged) -> Sequence[Change]:
+def members_changed(event: events.MembersChanged) -> Sequence[Change]:
     batch = event.batch
     return [
         *_touched(event),
         *_added(event, Kind.MEMBER, batch.added),
         *_changed(event, Kind.MEMBER, batch.changed),
         *_removed(event, [Ref(Kind.MEMBER, id) for id in batch.removed]),
+        *([Use(event.originator_id, Kind.MEMBER, 0, leaving=len(batch.removed))] if batch.added else []),
     ]
 
 
 @rows_of.register
-def health_monitor_added(event: LoadBalancer.HealthMonitorAdded) -> Sequence[Change]:
+def health_monitor_added(event: events.HealthMonitorAdded) -> Sequence[Change]:
     return [*_touched(event), *_added(event, Kind.HEALTH_MONITOR, [event.health_monitor])]
 
 
 @rows_of.register
-def health_monitor_changed(event: LoadBalancer.HealthMonitorChanged) -> Sequence[Change]:
+def health_monitor_changed(event: events.HealthMonitorChanged) -> Sequence[Change]:
     return [*_touched(event), *_changed(event, Kind.HEALTH_MONITOR, [event.health_monitor])]
 
 
 @rows_of.register
-def health_monitor_removed(event: LoadBalancer.HealthMonitorRemoved) -> Sequence[Change]:
+def health_monitor_removed(event: events.HealthMonitorRemoved) -> Sequence[Change]:
     return [*_touched(event), *_removed(event, [Ref(Kind.HEALTH_MONITOR, event.health_monitor_id)])]
 
 
-Setting = Listener | Pool | Member | HealthMonitor
+@rows_of.register
+def l7_policy_added(event: events.L7PolicyAdded) -> Sequence[Change]:
+    added = _added(event, Kind.L7_POLICY, [event.l7_policy])
+    return [*_touched(event), *added, *_edited(event, Kind.L7_POLICY, event.moved)]
 
 
-def _added(event: LoadBalancer.Event, kind: Kind, settings: Iterable[Setting]) -> list[Change]:
+@rows_of.register
+def l7_policy_changed(event: events.L7PolicyChanged) -> Sequence[Change]:
+    changed = _changed(event, Kind.L7_POLICY, [event.l7_policy])
+    moved = _edited(event, Kind.L7_POLICY, event.moved)
+    return [*_touched(event), *changed, *moved, *_retried(event, event.retried)]
+
+
+@rows_of.register
+def l7_policy_removed(event: events.L7PolicyRemoved) -> Sequence[Change]:
+    return [*_touched(event), *_removed(event, event.removed), *_edited(event, Kind.L7_POLICY, event.moved)]
+
+
+@rows_of.register
+def l7_rule_added(event: events.L7RuleAdded) -> Sequence[Change]:
+    return [*_touched(event), *_added(event, Kind.L7_RULE, [event.l7_rule])]
+
+
+@rows_of.register
+def l7_rule_changed(event: events.L7RuleChanged) -> Sequence[Change]:
+    return [*_touched(event), *_changed(event, Kind.L7_RULE, [event.l7_rule]), *_retried(event, event.retried)]
+
+
+@rows_of.register
+def l7_rule_removed(event: events.L7RuleRemoved) -> Sequence[Change]:
+    removed = _removed(event, [Ref(Kind.L7_RULE, event.l7_rule_id)])
+    return [*_touched(event), *removed, *_retried(event, event.retried)]
+
+
+Setting = Listener | Pool | Member | HealthMonitor | L7Policy | L7Rule
+
+
+def _added(event: events.Event, kind: Kind, settings: Sequence[Setting]) -> list[Change]:
     revision = event.originator_version
-    return [
+    rows: list[Change] = [
         Upsert(
             kind,
             {
@@ -225,15 +283,30 @@ def _added(event: LoadBalancer.Event, kind: Kind, settings: Iterable[Setting]) -
                 "document": setting,
                 "created": revision,
                 "own": revision,
+                "edited": revision,
                 "created_by": THIS_COMMIT,
-                **({"pool_id": setting.pool_id} if isinstance(setting, Member | HealthMonitor) else {}),
+                **_parent(setting),
             },
         )
         for setting in settings
     ]
+    return [*rows, Use(event.originator_id, kind, len(rows))] if rows else []
 
 
-def _changed(event: LoadBalancer.Event, kind: Kind, settings: Iterable[Setting]) -> list[Change]:
+def _parent(setting: Setting) -> dict[str, Any]:
+    """The column that names the object right above, where that is not the load balancer."""
+    match setting:
+        case Member() | HealthMonitor():
+            return {"pool_id": setting.pool_id}
+        case L7Policy():
+            return {"listener_id": setting.listener_id}
+        case L7Rule():
+            return {"l7policy_id": setting.l7policy_id}
+        case _:
+            return {}
+
+
+def _changed(event: events.Event, kind: Kind, settings: Iterable[Setting]) -> list[Change]:
     revision = event.originator_version
     return [
         Update(
@@ -242,6 +315,7 @@ def _changed(event: LoadBalancer.Event, kind: Kind, settings: Iterable[Setting])
                 "id": setting.id,
                 "document": setting,
                 "own": revision,
+                "edited": revision,
                 "reason": "",
                 "updated_by": THIS_COMMIT,
             },
@@ -250,77 +324,23 @@ def _changed(event: LoadBalancer.Event, kind: Kind, settings: Iterable[Setting])
     ]
 
 
-def _removed(event: LoadBalancer.Event, refs: Iterable[Ref]) -> list[Change]:
+def _removed(event: events.Event, refs: Iterable[Ref]) -> list[Change]:
     revision = event.originator_version
     return [Update(ref.kind, {"id": ref.id, "deleted": revision, "updated_by": THIS_COMMIT}) for ref in refs]
 
 
-def _touched(event: LoadBalancer.TreeChanged) -> list[Change]:
+def _touched(event: events.TreeChanged) -> list[Change]:
     revision = event.originator_version
     others = [Update(ref.kind, {"id": ref.id, "touched": revision, "updated_by": THIS_COMMIT}) for ref in event.touched]
     return [_touch_load_balancer(event), *others]
 
 
-def _new_document(kind: Kind, setting: Setting) -> Change:
-    return Update(kind, {"id": setting.id, "document": setting})
+def _retried(event: events.Event, refs: Iterable[Ref]) -> list[Change]:
+    revision = event.originator_version
+    return [Update(ref.kind, {"id": ref.id, "own": revision, "updated_by": THIS_COMMIT}) for ref in refs]
 
 
-# Amphorae
-
-
-@rows_of.register
-def amphora_requested(event: Amphora.Created) -> Sequence[Change]:
-    row = {
-        "id": event.originator_id,
-        "load_balancer_id": event.load_balancer_id,
-        "stage": Stage.REQUESTED,
-        "replaces": event.replaces,
-        "created_by": THIS_COMMIT,
-    }
-    return [Upsert("amphorae", row)]
-
-
-@rows_of.register
-def amphora_booted(event: Amphora.Booted) -> Sequence[Change]:
-    return [_amphora(event, stage=Stage.BOOTING, compute_id=event.compute_id)]
-
-
-@rows_of.register
-def amphora_became_reachable(event: Amphora.BecameReachable) -> Sequence[Change]:
-    return [
-        _amphora(
-            event,
-            stage=Stage.REACHABLE,
-            management_address=event.management_address,
-            haproxy_version=event.haproxy_version,
-        )
-    ]
-
-
-@rows_of.register
-def amphora_vip_plugged(event: Amphora.VipPlugged) -> Sequence[Change]:
-    return [_amphora(event, stage=Stage.PLUGGED)]
-
-
-@rows_of.register
-def amphora_entered_service(event: Amphora.EnteredService) -> Sequence[Change]:
-    return [_amphora(event, stage=Stage.IN_SERVICE)]
-
-
-@rows_of.register
-def amphora_left_service(event: Amphora.LeftService) -> Sequence[Change]:
-    return [_amphora(event, stage=Stage.OUT_OF_SERVICE, reason=event.reason)]
-
-
-@rows_of.register
-def amphora_failed(event: Amphora.Failed) -> Sequence[Change]:
-    return [_amphora(event, stage=Stage.FAILED, reason=f"{event.step}: {event.reason}")]
-
-
-@rows_of.register
-def amphora_removed(event: Amphora.Removed) -> Sequence[Change]:
-    return [Delete("amphorae", (event.originator_id,))]
-
-
-def _amphora(event: Amphora.Event, **values: Any) -> Update:
-    return Update("amphorae", {"id": event.originator_id, **values, "updated_by": THIS_COMMIT})
+def _edited(event: events.Event, kind: Kind, settings: Iterable[Setting]) -> list[Change]:
+    """Settings that follow another object's change."""
+    revision = event.originator_version
+    return [Update(kind, {"id": setting.id, "document": setting, "edited": revision}) for setting in settings]

@@ -14,6 +14,9 @@ from uuid import UUID
 
 import msgspec
 
+from domain.progress import Kind
+from domain.quota import COUNTED, UNCHECKED_IN_A_GRAPH, QuotaDefaults
+
 Row = Mapping[str, Any]
 
 
@@ -66,7 +69,28 @@ class Delete:
     column: str = "id"
 
 
-Change = Insert | Upsert | InsertOnce | Update | Delete
+@dataclass(frozen=True)
+class Use:
+    """Objects that count against the quota of their load balancer's project, or no longer do.
+
+    more     how many more there are, fewer when negative: what is being deleted counts until it is gone
+    leaving  how many are deleted by the same event, and make room for as many
+    """
+
+    load_balancer_id: UUID
+    kind: Kind
+    more: int
+    leaving: int = 0
+
+
+@dataclass(frozen=True)
+class Release:
+    """A load balancer and all that is still below it count no longer. Comes before their rows are deleted."""
+
+    load_balancer_id: UUID
+
+
+Change = Insert | Upsert | InsertOnce | Update | Delete | Use | Release
 
 
 @singledispatch
@@ -77,7 +101,14 @@ def rows_of(event: object) -> Sequence[Change]:
 
 _TYPES = {
     "id": "uuid",
+    "kind": "text",
     "load_balancer_id": "uuid",
+    "listener_id": "uuid",
+    "l7policy_id": "uuid",
+    "flavor_id": "uuid",
+    "availability_zone": "text",
+    "edited": "bigint",
+    "since": "bigint",
     "pool_id": "uuid",
     "object_id": "uuid",
     "network_id": "uuid",
@@ -99,14 +130,20 @@ _TYPES = {
     "compute_id": "text",
     "management_address": "text",
     "haproxy_version": "text",
+    "certificate_expires_at": "timestamptz",
+    "vrrp_ip": "text",
     "created_by": "uuid",
     "updated_by": "uuid",
     "command_id": "uuid",
+    "limits": "jsonb",
 }
 _KEYS = {
     "confirmations": ("load_balancer_id", "applied"),
     "operating_statuses": ("object_id",),
+    "reported_statuses": ("object_id",),
     "addresses": ("network_id", "address"),
+    "quotas": ("project_id",),
+    "control": ("kind",),
 }
 _Shape = tuple[type, str, tuple[str, ...]]
 
@@ -124,22 +161,108 @@ class Statement:
     parameters: tuple[object, ...]
 
 
-def statements(changes: Iterable[Change], command_id: UUID) -> Iterator[Statement]:
-    """The SQL for changes, in their order: neighbours of one shape share a statement."""
+@dataclass(frozen=True)
+class Work:
+    """What changes come to in PostgreSQL.
+
+    statements  to be carried out first, in this order
+    uses        what is counted against quotas then, for the function count_uses; None for nothing
+    created     table -> ids of new rows, which get the time of their commit record from date_rows; None for none
+    """
+
+    statements: Sequence[Statement]
+    uses: str | None
+    created: str | None
+
+
+def work_of(changes: Sequence[Change], command_id: UUID, limits: QuotaDefaults | None = None) -> Work:
+    """Neighbours of one shape share a statement.
+
+    limits  those of projects that have set none; None when no limit counts
+    """
+    found: list[Statement] = []
+    uses: list[Use] = []
     for shape, alike in groupby(changes, _shape):
-        if shape[0] is Delete:
+        if shape[0] is Use:
+            uses += alike  # type: ignore[arg-type]
+        elif shape[0] is Release:
+            found += _counting(uses, limits)
+            found += [Statement(_RELEASE, (change.load_balancer_id,)) for change in alike]  # type: ignore[union-attr]
+            uses = []
+        elif shape[0] is Delete:
             values = [value for change in alike for value in change.values]  # type: ignore[union-attr]
-            yield Statement(_deletion(shape), (values,))
+            found.append(Statement(_deletion(shape), (values,)))
         else:
             rows = [_with_commit(change.row, command_id) for change in alike]  # type: ignore[union-attr]
-            is_one = len(rows) == 1
-            document = msgspec.json.encode(rows[0] if is_one else rows).decode()
-            yield Statement(_sql(shape, is_one), (document,))
+            found.append(Statement(_sql(shape, len(rows) == 1), (_json(rows[0] if len(rows) == 1 else rows),)))
+    return Work(found, _json(list(counted(uses, limits))) if uses else None, _created(changes))
+
+
+def rebuilding(changes: Sequence[Change], command_id: UUID) -> Iterator[Statement]:
+    """For rows that are made again from the log: the commit record is there already."""
+    work = work_of(changes, command_id)
+    yield from work.statements
+    if work.uses is not None:
+        yield Statement(_COUNT, (work.uses,))
+    if work.created is not None:
+        yield Statement(_DATE, (work.created, command_id))
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+# Quotas
+
+_COUNT = "SELECT count_uses(%s::jsonb)"
+_RELEASE = "SELECT release_uses(%s)"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What changes for one kind. most: the limit of whoever has set none, None when limits do not count."""
+
+    load_balancer_id: UUID
+    kind: Kind
+    more: int
+    leaving: int
+    most: int | None
+
+
+def counted(uses: Sequence[Use], limits: QuotaDefaults | None) -> Iterator[Counted]:
+    """Each kind once for a load balancer, in the one order in which counted rows are locked."""
+    sums: dict[tuple[Kind, UUID], tuple[int, int]] = {}
+    for use in uses:
+        more, leaving = sums.get((use.kind, use.load_balancer_id), (0, 0))
+        sums[use.kind, use.load_balancer_id] = more + use.more, leaving + use.leaving
+    is_new = any(use.kind == Kind.LOAD_BALANCER for use in uses)
+    for (kind, id), (more, leaving) in sorted(sums.items(), key=lambda each: COUNTED.index(each[0][0])):
+        is_checked = not (is_new and kind in UNCHECKED_IN_A_GRAPH)
+        yield Counted(id, kind, more, leaving, limits.of(kind) if limits is not None and is_checked else None)
+
+
+def _counting(uses: Sequence[Use], limits: QuotaDefaults | None) -> list[Statement]:
+    return [Statement(_COUNT, (_json(list(counted(uses, limits))),))] if uses else []
+
+
+_DATED = frozenset({"load_balancers", "listeners", "pools", "health_monitors", "l7_policies", "amphorae"})
+"""Tables with the time of creation in the row: their lists are in its order, and it is read from an index."""
+_DATE = "SELECT date_rows(%s::jsonb, recorded_at) FROM commits WHERE command_id = %s"
+
+
+def _created(changes: Iterable[Change]) -> str | None:
+    ids: dict[str, list[UUID]] = {}
+    for change in changes:
+        if isinstance(change, Upsert) and change.table in _DATED and "created_by" in change.row:
+            ids.setdefault(change.table, []).append(change.row["id"])
+    return _json(ids) if ids else None
 
 
 def _shape(change: Change) -> _Shape:
     if isinstance(change, Delete):
         return Delete, change.table, (change.column,)
+    if isinstance(change, Use | Release):
+        return type(change), "", ()
     return type(change), change.table, tuple(change.row)
 
 

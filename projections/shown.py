@@ -23,6 +23,11 @@ def head(row: Row) -> dict[str, object]:
     }
 
 
+def document(row: Row) -> dict[str, object]:
+    """An object that has nothing but its settings and an id."""
+    return {"id": row["id"], **row["document"]}
+
+
 def ids(found: Iterable[UUID]) -> list[dict[str, UUID]]:
     """References to other objects."""
     return [{"id": id} for id in found]

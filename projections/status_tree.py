@@ -1,7 +1,7 @@
 """The statuses of a whole tree at one moment, as `GET .../status` shows them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +9,12 @@ from falcon import Request, Response
 from psycopg_pool import ConnectionPool
 
 from domain.errors import NotFound
+from projections.scope import caller_of
 from projections.view import answer, id_or_none, require_no_arguments
 
 _OBJECTS = """
-SELECT 'load_balancers', s.id, s.document, s.provisioning_status, s.operating_status
+SELECT 'load_balancers', s.id, s.document || jsonb_build_object('project_id', s.project_id),
+       s.provisioning_status, s.operating_status
 FROM shown_load_balancers s WHERE s.id = %(id)s
 UNION ALL
 SELECT 'listeners', s.id, s.document, s.provisioning_status, s.operating_status
@@ -26,6 +28,10 @@ FROM shown_members s WHERE s.load_balancer_id = %(id)s
 UNION ALL
 SELECT 'health_monitors', s.id, s.document, s.provisioning_status, s.operating_status
 FROM shown_health_monitors s WHERE s.load_balancer_id = %(id)s
+UNION ALL
+SELECT 'l7_policies', p.id, p.document || jsonb_build_object('listener_id', p.listener_id), 'ACTIVE', ''
+FROM l7_policies p WHERE p.load_balancer_id = %(id)s AND (p.document ->> 'admin_state_up')::boolean
+  AND p.document ->> 'redirect_pool_id' IS NOT NULL AND EXISTS (SELECT FROM l7_rules r WHERE r.l7policy_id = p.id)
 """
 
 Objects = Mapping[str, Sequence[dict[str, Any]]]
@@ -46,6 +52,7 @@ class StatusTree:
         objects = _by_kind(found)
         if not objects["load_balancers"]:
             raise NotFound("Load Balancer", id)
+        caller_of(req).require("loadbalancer:get_status", objects["load_balancers"][0]["project_id"])
         answer(resp, {"statuses": {"loadbalancer": tree(objects)}})
 
 
@@ -66,10 +73,16 @@ def tree(objects: Objects) -> dict[str, object]:
     return {
         **_named(load_balancer),
         "listeners": [
-            {**_named(listener), "pools": [pools[used] for used in [listener["default_pool_id"]] if used in pools]}
+            {**_named(listener), "pools": [pools[used] for used in _used(listener, objects) if used in pools]}
             for listener in objects["listeners"]
         ],
     }
+
+
+def _used(listener: Mapping[str, Any], objects: Objects) -> Iterable[str]:
+    """The pools that a listener sends requests to, each once."""
+    redirects = [p["redirect_pool_id"] for p in objects["l7_policies"] if p["listener_id"] == str(listener["id"])]
+    return dict.fromkeys([listener["default_pool_id"], *redirects])
 
 
 def _pool(pool: Mapping[str, Any], objects: Objects) -> dict[str, object]:

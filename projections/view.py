@@ -1,6 +1,6 @@
 """Reads the rows of one kind of resource with plain SQL, and answers the GETs on it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,35 @@ from psycopg_pool import ConnectionPool
 
 from domain.errors import Invalid, NotFound, UnknownParent
 from projections.columns import Column
-from projections.listing import Page, beyond, conditions, only, page_of, require_known_keys
+from projections.listing import (
+    Condition,
+    ListRules,
+    Page,
+    Params,
+    beyond,
+    conditions,
+    equal,
+    only,
+    page_of,
+    require_known_keys,
+)
+from projections.scope import caller_of, listed_project
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Parent:
+    """What the URL names above the objects of a resource.
+
+    title   in error texts
+    table   where it is
+    column  of the objects below, that names it
+    """
+
+    title: str
+    table: str
+    column: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,19 +50,39 @@ class Resource:
 
     title       in error texts
     one, many   the key of one, and of a list, in answers
+    links       the key of a list's links, where it is not that of the list with `_links`
+    type        the policy's name of it, where that is not `one`
     view        where its rows are read from
+    visible     SQL over `s`: which rows are there for users
     references  SQL of the columns that name other objects, over `s`
     columns     what lists may be filtered and sorted by
+    key         the column that URLs and markers name an object by
+    ties        the columns that lists are sorted by in the end
+    tagged      whether it has tags
+    parent      None for what does not stand below anything
+    shared      belongs to no project: policy asks for the caller's own, and before anything is looked up
     show        a row as the contract shows it
     """
 
     title: str
     one: str
     many: str
+    links: str = ""
+    type: str = ""
     view: str
+    visible: str = "s.provisioning_status IS NOT NULL"
     references: str = ""
     columns: Mapping[str, Column]
+    key: str = "id"
+    ties: Sequence[str] = ("created_at", "id")
+    tagged: bool = True
+    parent: Parent | None = None
+    shared: bool = False
     show: Callable[[Row], dict[str, object]]
+
+    def rule(self, action: str) -> str:
+        """The policy rule for an action on it."""
+        return f"{self.type or self.one}:{action}"
 
 
 class View:
@@ -45,74 +91,94 @@ class View:
     def __init__(self, resource: Resource, pool: ConnectionPool[Any]) -> None:
         self.resource = resource
         self._pool = pool
+        self._key = resource.columns[resource.key]
         references = f", {resource.references}" if resource.references else ""
-        self._select = f"SELECT s.*{references} FROM {resource.view} s WHERE s.id = %s"
+        self._select = (
+            f"SELECT s.*{references} FROM {resource.view} s WHERE {self._key.sql} = %s AND {resource.visible}"
+        )
 
     def show(self, row: Row) -> dict[str, object]:
         return self.resource.show(row)
 
     def row(self, id: str, *, below: str | None = None) -> Row:
-        """Raises NotFound, also for what stands below another pool; UnknownParent when there is no such pool."""
+        """The object of that id, or of that name where names are keys.
+
+        Raises NotFound, also for what stands below another parent; UnknownParent when there is no such parent.
+        """
         row = self._find(id)
-        if row is None or (below is not None and row["pool_id"] != id_or_none(below)):
+        if row is None or not self._is_below(row, below):
             if below is not None:
-                self.require_pool(below)
+                self.require_parent(below)
             raise NotFound(self.resource.title, id)
         return row
 
     def _find(self, id: str) -> Row | None:
-        key = id_or_none(id)
+        key = _read(self._key, id)
         if key is None:
             return None
         with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            row = cursor.execute(self._select, (key,), prepare=True).fetchone()
-        return row if row is not None and row["provisioning_status"] is not None else None
+            row: Row | None = cursor.execute(self._select, (key,), prepare=True).fetchone()
+        return row
 
-    def require_pool(self, id: str) -> None:
-        """Raises UnknownParent."""
-        key = id_or_none(id)
+    def _is_below(self, row: Row, below: str | None) -> bool:
+        parent = self.resource.parent
+        return parent is None or below is None or row[parent.column] == id_or_none(below)
+
+    def require_parent(self, id: str) -> str:
+        """The project of what stands above. Raises UnknownParent."""
+        parent, key = self.resource.parent, id_or_none(id)
+        assert parent is not None, "only what stands below something is asked for it"
         if key is not None:
+            sql = (
+                f"SELECT b.project_id FROM {parent.table} p JOIN load_balancers b ON b.id = p.load_balancer_id"
+                " WHERE p.id = %s"
+            )
             with self._pool.connection() as connection:
-                if connection.execute("SELECT 1 FROM pools WHERE id = %s", (key,), prepare=True).fetchone():
-                    return
-        raise UnknownParent("Pool", id)
+                found = connection.execute(sql, (key,), prepare=True).fetchone()
+            if found is not None:
+                return str(found[0])
+        raise UnknownParent(parent.title, id)
 
-    def rows(self, params: Mapping[str, Any], page: Page, *, below: str | None = None) -> list[Row]:
-        """One page of a list: one statement, one more when it begins at a marker."""
-        columns = self.resource.columns
+    def rows(self, page: Page, found: Sequence[Condition]) -> list[Row]:
+        """One page of what meets the conditions: one statement, one more when it begins at a marker."""
+        columns, order = self.resource.columns, page.full_order(self.resource.ties)
         require_known_keys(page.order, columns)
-        found, parameters = conditions(params, columns)
-        if below is not None:
-            found.append("s.pool_id = %s")
-            parameters.append(id_or_none(below))
+        all_found = [Condition(self.resource.visible), *found]
         if page.marker is not None:
-            condition, compared = beyond(page, columns, self._marker(page))
-            found.append(condition)
-            parameters += compared
-        sql = self._list(page, ["s.provisioning_status IS NOT NULL", *found])
+            marker = self._marker(page.marker, [columns[key.name].sql for key in order])
+            all_found.append(beyond(order, columns, marker, backwards=page.backwards))
+        parameters = [value for each in all_found for value in each.parameters]
+        sql = self._list(", ".join(key.sql(columns) for key in order), all_found, page.limit)
         with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             return list(cursor.execute(sql, parameters).fetchall())
 
-    def _list(self, page: Page, found: list[str]) -> str:
+    def _list(self, order: str, found: Sequence[Condition], limit: int | None) -> str:
         """References are looked up for the rows of the page alone."""
-        resource = self.resource
-        order = ", ".join(key.sql(resource.columns) for key in page.full_order)
-        limit = f" LIMIT {page.limit}" if page.limit is not None else ""
-        rows = f"SELECT s.* FROM {resource.view} s WHERE {' AND '.join(found)} ORDER BY {order}{limit}"
-        references = f", {resource.references}" if resource.references else ""
-        return f"SELECT s.*{references} FROM ({rows}) s ORDER BY {order}"
+        where = " AND ".join(each.sql for each in found)
+        cut = f" LIMIT {limit}" if limit is not None else ""
+        rows = f"SELECT s.* FROM {self.resource.view} s WHERE {where} ORDER BY {order}{cut}"
+        if not self.resource.references:
+            return rows
+        return f"SELECT s.*, {self.resource.references} FROM ({rows}) s ORDER BY {order}"
 
-    def _marker(self, page: Page) -> tuple[object, ...]:
-        """The marker's values for the keys of the order. Raises Invalid when there is no such object."""
-        key = id_or_none(page.marker or "")
-        values = ", ".join(self.resource.columns[key.name].sql for key in page.full_order)
+    def _marker(self, marker: str, values: Sequence[str]) -> Sequence[object]:
+        """The marker's values, whoever may see it. Raises Invalid when there is no such object."""
+        key = _read(self._key, marker)
         if key is not None:
+            sql = f"SELECT {', '.join(values)} FROM {self.resource.view} s WHERE {self._key.sql} = %s"
             with self._pool.connection() as connection:
-                sql = f"SELECT {values} FROM {self.resource.view} s WHERE s.id = %s"
-                marker = connection.execute(sql, (key,)).fetchone()
-            if marker is not None:
-                return tuple(marker)
-        raise Invalid(f"Supplied pagination marker '{page.marker}' is not valid.")
+                found = connection.execute(sql, (key,)).fetchone()
+            if found is not None:
+                return tuple(found)
+        raise Invalid(f"Supplied pagination marker '{marker}' is not valid.")
+
+
+def _read(column: Column, text: str) -> object | None:
+    """None for what no row can have: an id that is none is the id of nothing."""
+    try:
+        return column.read(text)
+    except ValueError:
+        return None
 
 
 def id_or_none(text: str) -> UUID | None:
@@ -126,57 +192,86 @@ def id_or_none(text: str) -> UUID | None:
 class Collection:
     """Answers the GET of a list."""
 
-    def __init__(self, view: View, largest_page: int) -> None:
+    def __init__(self, view: View, rules: ListRules) -> None:
         self._view = view
-        self._largest_page = largest_page
+        self._rules = rules
 
     def on_get(self, req: Request, resp: Response) -> None:
-        self._answer(req, resp, None)
+        page = page_of(req.params, self._rules)
+        params = dict(req.params)
+        resource, caller = self._view.resource, caller_of(req)
+        if resource.shared:
+            caller.require(resource.rule("get_all"), caller.project_id)
+            return self._answer(req, resp, page, self._filters(params))
+        project_id = listed_project(caller, resource.type or resource.one, params)
+        params.pop("project_id", None)
+        scope = [] if project_id is None else [equal(resource.columns["project_id"], project_id)]
+        self._answer(req, resp, page, [*scope, *self._filters(params)])
 
-    def _answer(self, req: Request, resp: Response, pool_id: str | None) -> None:
-        params, resource = req.params, self._view.resource
-        page = page_of(params, self._largest_page)
-        rows = self._view.rows(params, page, below=pool_id)
-        url = req.uri.partition("?")[0]
+    def _filters(self, params: Params) -> list[Condition]:
+        resource = self._view.resource
+        return conditions(params, resource.columns, tagged=resource.tagged) if self._rules.filtering else []
+
+    def _answer(self, req: Request, resp: Response, page: Page, found: Sequence[Condition]) -> None:
+        resource = self._view.resource
+        rows = self._view.rows(page, found)
+        fields = req.params.get("fields") if self._rules.field_selection else None
         content = {
-            resource.many: [only(resource.show(row), params.get("fields")) for row in rows],
-            f"{resource.many}_links": page.links(url, [row["id"] for row in rows]),
+            resource.many: [only(resource.show(row), fields) for row in rows],
+            resource.links or f"{resource.many}_links": page.links(self._url(req), [row[resource.key] for row in rows]),
         }
         answer(resp, content)
 
+    def _url(self, req: Request) -> str:
+        base = self._rules.base_uri
+        return req.uri.partition("?")[0] if base is None else f"{base.rstrip('/')}{req.path}"
+
 
 class CollectionBelow(Collection):
-    """Answers the GET of a list of what stands below a pool."""
+    """Answers the GET of a list of what stands below something: whoever may see that may see the list."""
 
     def on_get(self, req: Request, resp: Response, id: str) -> None:  # type: ignore[override]
-        self._view.require_pool(id)
-        self._answer(req, resp, id)
+        project_id, resource = self._view.require_parent(id), self._view.resource
+        page = page_of(req.params, self._rules)
+        caller_of(req).require(resource.rule("get_all"), project_id)
+        assert resource.parent is not None, "the view found it"
+        below = Condition(f"s.{resource.parent.column} = %s", [id_or_none(id)])
+        self._answer(req, resp, page, [below, *self._filters(req.params)])
 
 
 class Item:
-    """Answers the GET of one object; of the query string only `fields` means anything."""
+    """Answers the GET of one object; of the query string only `fields` means anything, but a page has to be right."""
 
-    def __init__(self, view: View, largest_page: int) -> None:
+    def __init__(self, view: View, rules: ListRules) -> None:
         self._view = view
-        self._largest_page = largest_page
+        self._rules = rules
 
     def on_get(self, req: Request, resp: Response, id: str) -> None:
-        self._answer(req, resp, id, None)
+        page_of(req.params, self._rules)
+        resource, caller = self._view.resource, caller_of(req)
+        if resource.shared:
+            caller.require(resource.rule("get_one"), caller.project_id)
+        row = self._view.row(id)
+        if not resource.shared:
+            caller.require(resource.rule("get_one"), row["project_id"])
+        self._answer(req, resp, row)
 
-    def _answer(self, req: Request, resp: Response, id: str, pool_id: str | None) -> None:
-        params = req.params if req.query_string else {}
-        if params:
-            page_of(params, self._largest_page)
-        resource = self._view.resource
-        shown = resource.show(self._view.row(id, below=pool_id))
-        answer(resp, {resource.one: only(shown, params.get("fields"))})
+    def _answer(self, req: Request, resp: Response, row: Row) -> None:
+        fields = req.params.get("fields") if self._rules.field_selection else None
+        if row.get("edited") is not None:
+            resp.set_header("ETag", f'"{row["edited"]}"')
+        answer(resp, {self._view.resource.one: only(self._view.show(row), fields)})
 
 
 class ItemBelow(Item):
-    """Answers the GET of one object below a pool."""
+    """Answers the GET of one object below another."""
 
-    def on_get(self, req: Request, resp: Response, id: str, member_id: str) -> None:  # type: ignore[override]
-        self._answer(req, resp, member_id, id)
+    def on_get(self, req: Request, resp: Response, id: str, **below: str) -> None:
+        page_of(req.params, self._rules)
+        (child_id,) = below.values()
+        row = self._view.row(child_id, below=id)
+        caller_of(req).require(self._view.resource.rule("get_one"), row["project_id"])
+        self._answer(req, resp, row)
 
 
 def require_no_arguments(request: Request) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from infra.embedded_postgres import EmbeddedPostgres, in_database
 
-MACHINE_WIDE = {"amphora", "kafka"}  # markers of tests that share ports and addresses of this machine
+MACHINE_WIDE = {"amphora", "kafka", "keystone"}  # markers of tests that share ports, addresses or servers
 TEMPLATE = "migrated"
 
 

@@ -3,11 +3,16 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+from commands.ports import Choice
 from domain.health_monitor import HealthMonitor, HealthMonitorType
+from domain.l7_policy import L7Action, L7Policy
+from domain.l7_rule import L7CompareType, L7Rule, L7RuleType
 from domain.listener import Listener, ListenerProtocol
-from domain.load_balancer import LoadBalancer, LoadBalancerSettings, Vip
+from domain.load_balancer import LoadBalancer
+from domain.load_balancer_events import LoadBalancerSettings
 from domain.member import Member
 from domain.pool import LbAlgorithm, Pool, PoolProtocol
+from domain.vip import Vip
 
 
 def a_vip(**said: Any) -> Vip:
@@ -56,3 +61,24 @@ def a_member(pool: Pool, **said: Any) -> Member:
 def a_health_monitor(pool: Pool, **said: Any) -> HealthMonitor:
     said["type"] = HealthMonitorType(said.get("type", "TCP"))
     return HealthMonitor(**{"id": uuid4(), "pool_id": pool.id, "delay": 1, "timeout": 1, "max_retries": 1, **said})
+
+
+def an_l7_policy(listener: Listener, **said: Any) -> L7Policy:
+    said["action"] = L7Action(said.get("action", "REJECT"))
+    return L7Policy(**{"id": uuid4(), "listener_id": listener.id, **said})
+
+
+def an_l7_rule(policy: L7Policy, **said: Any) -> L7Rule:
+    said["type"] = L7RuleType(said.get("type", "PATH"))
+    said["compare_type"] = L7CompareType(said.get("compare_type", "STARTS_WITH"))
+    return L7Rule(**{"id": uuid4(), "l7policy_id": policy.id, "value": "/annals", **said})
+
+
+class NothingToChoose:
+    """commands.ports.Catalogue of a deployment without flavors and availability zones."""
+
+    def flavor(self, id: UUID) -> Choice | None:
+        return None
+
+    def availability_zone(self, name: str) -> Choice | None:
+        return None

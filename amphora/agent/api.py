@@ -149,6 +149,7 @@ class Api:
 
     def delete_certificate(self, request: Request) -> Response:
         self._certificate(request).unlink(missing_ok=True)
+        self._load_balancer(request).files_changed()
         return Response(200)
 
     # The amphora itself

@@ -5,29 +5,52 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from amphora.agent.binds import binds_of, refused_binds
 from amphora.agent.errors import Busy, HAProxyFault, InvalidRequest, NotFound, Outdated
 from amphora.agent.files import FULL, replace_durably, write_durably
 from amphora.agent.haproxy import ChildHAProxy, HAProxy
-from amphora.agent.runtime_socket import NoAnswer, ask, worker_behind
+from amphora.agent.runtime_socket import NoAnswer, Worker, ask, current_workers, worker_behind
+from amphora.agent.weights import changed_weights, set_weights, with_initial_weights
 from amphora.wire import Stamp, stamp_of
 
 CALL_SECONDS = 1.8  # a call that changes something has answered by then
 POLL_SECONDS = 0.005  # a worker comes up in 30 to 50 ms and has no way to call us
 WORDS_LIMIT = 4000  # characters of HAProxy's words in an answer
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Running:
-    """What the running HAProxy was confirmed to run."""
+    """What HAProxy was confirmed to run.
 
-    stamp: Stamp | None
-    held: frozenset[tuple[str, int]]  # addresses it listens at
+    worker  who was confirmed; one that HAProxy started since then runs what its description says
+    stamp   of what that worker runs: newer than its description once weights were set in it
+    held    addresses it listens at
+    text    what it runs, or None when another file, or a reload under way, makes that uncertain: a reload is due
+    """
+
+    worker: Worker | None = None
+    stamp: Stamp | None = None
+    held: frozenset[tuple[str, int]] = frozenset()
+    text: str | None = None
+
+    def stamp_of(self, worker: Worker) -> Stamp | None:
+        """Of what this worker runs: the file on disk may be newer."""
+        if worker != self.worker and self.stamp and worker.description.isdigit():
+            return replace(self.stamp, revision=int(worker.description))
+        return self.stamp
+
+    def new_weights(self, wanted: str) -> Mapping[str, int] | None:
+        """None: a change from what runs to `wanted` needs more than other weights."""
+        return None if self.text is None else changed_weights(self.text, wanted)
 
 
 class LoadBalancer:
@@ -50,7 +73,7 @@ class LoadBalancer:
         self._before_worker_ends = before_worker_ends
         self._haproxy: HAProxy = ChildHAProxy(haproxy_command, self.configuration, self.master_socket)
         self._lock = threading.Lock()
-        self._running = Running(None, frozenset())
+        self._running = Running()
         self._is_changed = False  # since HAProxy was last confirmed to run what is on disk
         self._told_to_end: int | None = None  # pid of the worker that a reload of what is on disk was to replace
 
@@ -63,8 +86,12 @@ class LoadBalancer:
         return self._haproxy.is_wanted
 
     @property
-    def running_stamp(self) -> Stamp | None:
-        return self._running.stamp
+    def running(self) -> Running:
+        """Before HAProxy was confirmed to run anything, the stamp is that of the file on disk."""
+        if self._running.worker is None:
+            with suppress(NotFound):
+                return replace(self._running, stamp=stamp_of(self.text()))
+        return self._running
 
     def text(self) -> str:
         """The configuration on disk. Raises NotFound."""
@@ -99,18 +126,16 @@ class LoadBalancer:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             new = self.directory / "haproxy.cfg.new"
             write_durably(new, configuration.encode())
-            try:
-                self._require_valid(new, configuration, deadline)
-            except InvalidRequest:
-                new.replace(self.directory / "haproxy.cfg.new-failed")
-                raise
-            self.files_changed()
+            if self._running.new_weights(configuration) is None:  # numbers in their range need no check by HAProxy
+                self._require_accepted(new, configuration, deadline)
+            self._is_changed, self._told_to_end = True, None
             replace_durably(new, self.configuration)
 
     def files_changed(self) -> None:
-        """A reload has work to do, also when only a certificate is another one."""
-        self._is_changed = True
-        self._told_to_end = None
+        """A reload has work to do although the configuration is the same: a certificate is another one."""
+        with self._one_at_a_time():
+            self._is_changed, self._told_to_end = True, None
+            self._running = replace(self._running, text=None)
 
     def start(self) -> None:
         """Run HAProxy; returns once it runs what is on disk. Raises NotFound, HAProxyFault."""
@@ -120,14 +145,16 @@ class LoadBalancer:
     def reload(self) -> None:
         """Let HAProxy take over what is on disk without losing a connection; returns once it runs that.
 
+        Other weights are set in the worker that runs; whatever else is new takes a new worker.
+
         Not running becomes start; nothing new, nothing done. Raises NotFound, HAProxyFault.
         """
         with self._one_at_a_time() as deadline:
-            former = worker_behind(self.statistics_socket) if self._haproxy.is_wanted else None
-            if former is None:
+            worker = worker_behind(self.statistics_socket) if self._haproxy.is_wanted else None
+            if worker is None:
                 self._start(deadline)
-            elif self._is_changed:
-                self._reload(former.pid, deadline)
+            elif self._is_changed and not self._reweigh(worker, deadline):
+                self._reload(worker.pid, deadline)
 
     def stop(self) -> None:
         """End HAProxy. Raises NotFound."""
@@ -169,32 +196,64 @@ class LoadBalancer:
         if refused:
             raise InvalidRequest("\n".join(refused.values()), refused=refused)
 
+    def _require_accepted(self, new: Path, configuration: str, deadline: float) -> None:
+        try:
+            self._require_valid(new, configuration, deadline)
+        except InvalidRequest:
+            new.replace(self.directory / "haproxy.cfg.new-failed")
+            raise
+
     def _start(self, deadline: float) -> None:
         text = self.text()
         self._forget_server_state()
         self._haproxy.start()
         self._confirm(text, deadline, former_pid=None)
 
+    def _reweigh(self, worker: Worker, deadline: float) -> bool:
+        """False when a reload has to do it. Who starts later reads the new weights from the file, which came first."""
+        text = self.text()
+        weights = self._running.new_weights(text) if worker == self._running.worker else None
+        if weights is None or not set_weights(self.statistics_socket, worker, weights, deadline):
+            return False
+        if not self._is_last(worker, deadline):
+            return False
+        self._running = replace(self._running, stamp=stamp_of(text), text=text)
+        self._is_changed = False
+        return True
+
+    def _is_last(self, worker: Worker, deadline: float) -> bool:
+        """Whether no other worker is about to take over with an older file: one more reload may have been heard than
+        was confirmed, when the master was slow. It has done them all by the time it answers this.
+        """
+        with suppress(HAProxyFault):
+            answer = self._once_master_listens(partial(ask, self.master_socket, "show proc"), deadline)
+            return worker.pid in current_workers(answer)
+        return False
+
     def _reload(self, pid: int, deadline: float) -> None:
         """A large file may take longer than a call: when it is repeated, the new worker may be there already."""
+        self._running = replace(self._running, text=None)
         if self._told_to_end in (None, pid):
             self._before_worker_ends(self)
             self._remember_server_state()
             self._told_to_end = pid
-            self._ask_master_to_reload(deadline)
+            self._once_master_listens(self._haproxy.reload, deadline)
         self._confirm(self.text(), deadline, former_pid=self._told_to_end)
         self._forget_server_state()
 
     def _stop(self) -> None:
         self._haproxy.stop()
         self.statistics_socket.unlink(missing_ok=True)
-        self._running = Running(None, frozenset())
+        self._running = Running()
 
-    def _ask_master_to_reload(self, deadline: float) -> None:
-        """Right after a start or reload the master does not listen for some milliseconds, while it runs itself anew."""
+    def _once_master_listens(self, question: Callable[[float], T], deadline: float) -> T:
+        """Right after a start or reload the master does not listen for some milliseconds, while it runs itself anew.
+
+        `question` is told how many seconds it has, and may raise NoAnswer. Raises HAProxyFault.
+        """
         while True:
             try:
-                return self._haproxy.reload(max(deadline - time.monotonic(), POLL_SECONDS))
+                return question(max(deadline - time.monotonic(), POLL_SECONDS))
             except NoAnswer as error:
                 if time.monotonic() > deadline:
                     raise HAProxyFault("HAProxy cannot be reloaded", str(error)) from error
@@ -204,18 +263,24 @@ class LoadBalancer:
         """The reload is asynchronous: it has worked once another worker answers, with the description of this file,
         and the former one has stopped to accept connections, which it does for some milliseconds more.
         """
-        description = description_in(text)
         while time.monotonic() < deadline:
             worker = worker_behind(self.statistics_socket)
-            is_new = worker and worker.pid != former_pid and description in (None, worker.description)
+            is_new = worker and worker.pid != former_pid and self._runs(worker, text)
             if is_new and (former_pid is None or self._accepts_no_more(former_pid)):
-                self._running = Running(stamp_of(text), frozenset(bind.place for bind in binds_of(text)))
+                held = frozenset(bind.place for bind in binds_of(text))
+                self._running = Running(worker, stamp_of(text), held, text)
                 self._is_changed, self._told_to_end = False, None
                 return
             time.sleep(POLL_SECONDS)
         raise HAProxyFault(
             "HAProxy does not run the new configuration", _shortened(self._haproxy.last_words) or "it says nothing"
         )
+
+    def _runs(self, worker: Worker, text: str) -> bool:
+        """By its description, or because its weights were set since it started."""
+        if worker == self._running.worker and text == self._running.text:
+            return True
+        return description_in(text) in (None, worker.description)
 
     def _accepts_no_more(self, pid: int) -> bool:
         """A worker that has given up its sockets is known to the master alone."""
@@ -228,7 +293,7 @@ class LoadBalancer:
         """So that the next worker knows which members are down before its first checks; without it, it assumes up."""
         try:
             state = ask(self.statistics_socket, "show servers state")
-            (self.directory / "servers-state").write_text(state)
+            (self.directory / "servers-state").write_text(with_initial_weights(state))
         except NoAnswer:
             return
         except OSError as error:

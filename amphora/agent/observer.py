@@ -7,8 +7,8 @@ from uuid import UUID
 
 from amphora.agent.counters import CounterBook
 from amphora.agent.load_balancer import LoadBalancer
-from amphora.agent.runtime_socket import NoAnswer, Worker, ask, worker_in
-from amphora.wire import Counters, ListenerReport, PoolReport, Stamp, Statistics, parse_statistics, stamp_of
+from amphora.agent.runtime_socket import NoAnswer, ask, worker_in
+from amphora.wire import Counters, ListenerReport, PoolReport, Stamp, Statistics, parse_statistics
 
 FRONTENDS = "show stat -1 1 -1"  # all processes' frontends alone: counters need no more
 TABLE = "# pxname"  # how the answer to `show stat` begins
@@ -57,6 +57,7 @@ class Observer:
 
     def _look(self, load_balancer: LoadBalancer, question: str) -> tuple[Stamp | None, Statistics] | None:
         self._look_at_draining(load_balancer)
+        running = load_balancer.running  # as of before the answer, which may show already what is confirmed later
         try:
             answer = ask(load_balancer.statistics_socket, f"show info;{question}")
         except NoAnswer:
@@ -73,7 +74,7 @@ class Observer:
         self._draining.get(load_balancer.id, set()).discard(worker.pid)  # while workers change, either may answer
         statistics = parse_statistics(TABLE + table)
         self._book.enter(worker.pid, {id: report.counters for id, report in statistics.listeners.items()})
-        return _stamp(load_balancer, worker), statistics
+        return running.stamp_of(worker), statistics
 
     def _look_at_draining(self, load_balancer: LoadBalancer) -> None:
         for pid in sorted(self._draining.get(load_balancer.id, ())):
@@ -93,11 +94,3 @@ def _counters_of_draining(load_balancer: LoadBalancer, pid: int) -> dict[UUID, C
     if TABLE not in answer:
         return None
     return {id: report.counters for id, report in parse_statistics(answer).listeners.items()}
-
-
-def _stamp(load_balancer: LoadBalancer, worker: Worker) -> Stamp | None:
-    """Of the file that this worker runs, which it tells by its description: the one on disk may be newer."""
-    stamp = load_balancer.running_stamp or stamp_of(load_balancer.configuration.read_text())
-    if stamp and worker.description.isdigit():
-        return replace(stamp, revision=int(worker.description))
-    return stamp

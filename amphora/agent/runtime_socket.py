@@ -48,6 +48,12 @@ def worker_in(answer: str) -> Worker | None:
     return Worker(int(facts["Pid"]), facts.get("description", "")) if "Pid" in facts else None
 
 
+def current_workers(answer: str) -> set[int]:
+    """Read the master's answer to `show proc`: pids of those that no reload has told to end."""
+    listed = answer.partition("# workers\n")[2].partition("#")[0]
+    return {int(line.split()[0]) for line in listed.splitlines() if line.strip()}
+
+
 def _all_of(connection: socket.socket, deadline: float) -> bytes:
     answer = bytearray()
     while chunk := connection.recv(1 << 16):

@@ -21,7 +21,7 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 from amphora.agent.haproxy import processes_running
-from amphora.agent.runtime_socket import worker_behind
+from amphora.agent.runtime_socket import ask, worker_behind
 from amphora.driver import AmphoraAddress
 from amphora.rest_driver import RestAmphoraDriver, RestSettings
 from amphora.trust import Trust, heartbeat_key
@@ -33,11 +33,21 @@ LOG_ID = UUID("11111111-1111-4111-8111-111111111111")
 MASTER_KEY = "a master key for tests"
 BOOT_SECONDS = 10.0
 PORT = 9443
+SHIFTED_CLOCK = """
+import os, time
+offset, true_time, true_time_ns = float(os.environ["CLOCK_OFFSET"]), time.time, time.time_ns
+time.time = lambda: true_time() + offset
+time.time_ns = lambda: true_time_ns() + int(offset * 1e9)
+"""
 
 
 @dataclass
 class RunningAgent:
-    """Use as a context: started at its beginning; at its end the process group is killed and its directory removed."""
+    """Use as a context: started at its beginning; at its end the process group is killed and its directory removed.
+
+    clock_offset  how much its wall clock is ahead of ours; what OpenSSL takes for the time is not within reach, so the
+                  certificates come from a controller whose clock is as much behind ours: the difference is the same
+    """
 
     trust: Trust
     interval_seconds: float = 0.2
@@ -45,6 +55,7 @@ class RunningAgent:
     base_path: Path | None = None
     amphora_id: UUID = field(default_factory=uuid4)
     load_balancer_id: UUID = field(default_factory=uuid4)
+    clock_offset: timedelta = timedelta(0)
 
     def __enter__(self) -> Self:
         self._drivers: list[RestAmphoraDriver] = []
@@ -52,8 +63,9 @@ class RunningAgent:
         self.base = self.base_path or self.directory
         self.host = self._claim_host()
         self.address = AmphoraAddress(self.amphora_id, self.host)
-        self.not_after = datetime.now(UTC) + timedelta(days=1)
-        server_pem = self.trust.servers.issue_server_certificate(self.amphora_id, datetime.now(UTC), self.not_after)
+        issued_at = datetime.now(UTC) - self.clock_offset
+        self.not_after = issued_at + timedelta(days=30)
+        server_pem = self.trust.servers.issue_server_certificate(self.amphora_id, issued_at, self.not_after)
         (self.directory / "server.pem").write_bytes(server_pem)
         (self.directory / "client_ca.pem").write_bytes(self.trust.client_ca_file.read_bytes())
         self.conf.write_text(self.conf_text())
@@ -101,12 +113,23 @@ class RunningAgent:
         with (self.directory / "agent.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "amphora.agent", "--config", str(self.conf)],
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         wait_until(self.answers, BOOT_SECONDS)
+
+    def _environment(self) -> dict[str, str]:
+        """Python runs a sitecustomize.py that it finds before anything else."""
+        if not self.clock_offset:
+            return dict(os.environ)
+        clock = self.directory / "clock"
+        clock.mkdir(exist_ok=True)
+        (clock / "sitecustomize.py").write_text(SHIFTED_CLOCK)
+        path = os.pathsep.join(filter(None, [str(clock), os.environ.get("PYTHONPATH")]))
+        return {**os.environ, "PYTHONPATH": path, "CLOCK_OFFSET": str(self.clock_offset.total_seconds())}
 
     def kill_group(self, number: int = signal.SIGKILL) -> None:
         with suppress(ProcessLookupError):
@@ -177,6 +200,11 @@ class RunningAgent:
         worker = worker_behind(self.statistics_socket)
         return worker.description if worker else None
 
+    def weights(self) -> dict[UUID, int]:
+        """Member -> weight in HAProxy now."""
+        rows = [line.split() for line in ask(self.statistics_socket, "show servers state").splitlines()[2:]]
+        return {UUID(row[3]): int(row[7]) for row in rows if row}
+
     def master_pid(self) -> int:
         worker_pid = self.worker_pid()
         return int(Path(f"/proc/{worker_pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -207,7 +235,7 @@ class RunningAgent:
 
 @dataclass
 class Listening:
-    """A listener with one pool and its members, as HAProxy writes them."""
+    """A listener with one pool and its members, as the renderer writes them; without weights each member has 1."""
 
     host: str
     port: int
@@ -215,21 +243,27 @@ class Listening:
     id: UUID = field(default_factory=uuid4)
     pool_id: UUID = field(default_factory=uuid4)
     member_ids: tuple[UUID, ...] = ()
+    weights: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self.member_ids = self.member_ids or tuple(uuid4() for _ in self.members)
+        self.weights = self.weights or tuple(1 for _ in self.members)
+
+    @property
+    def backend(self) -> str:
+        """HAProxy's name for it."""
+        return f"{self.pool_id}:{self.id}"
 
     def lines(self) -> list[str]:
-        backend = f"{self.pool_id}:{self.id}"
         return [
             f"frontend {self.id}",
             f"    bind {self.host}:{self.port}",
-            f"    default_backend {backend}",
-            f"backend {backend}",
-            "    option httpchk GET /",
+            f"    default_backend {self.backend}",
+            f"backend {self.backend}",
+            "    option httpchk GET /health",
             *(
-                f"    server {id} {host}:{port} check inter 100ms fall 2 rise 2"
-                for id, (host, port) in zip(self.member_ids, self.members, strict=True)
+                f"    server {id} {host}:{port} weight {weight} check inter 100ms fall 2 rise 2"
+                for id, (host, port), weight in zip(self.member_ids, self.members, self.weights, strict=True)
             ),
         ]
 

@@ -38,7 +38,7 @@ def test_new_worker_runs_the_new_file_once_the_call_returns(agent: RunningAgent,
     load(agent, 1, listening)
 
     for revision in range(2, 8):
-        load(agent, revision, listening)
+        load(agent, revision, listening, extra=f"    timeout queue {revision}s")
         assert agent.description() == str(revision)
 
 
@@ -251,10 +251,10 @@ def test_reload_that_haproxys_master_did_not_hear_is_a_fault_and_works_when_repe
 
     began = time.monotonic()
     with pytest.raises(AgentFault, match="cannot be reloaded"):
-        load(agent, 2, listening)
+        load(agent, 2, listening, extra="    timeout queue 2s")
     took = time.monotonic() - began
     os.kill(master, signal.SIGCONT)
-    load(agent, 2, listening)
+    load(agent, 2, listening, extra="    timeout queue 2s")
 
     assert took < 2.5  # of which the upload needs a part
     assert agent.description() == "2"

@@ -60,7 +60,7 @@ def test_counters_grow_by_what_passed_and_outlive_reload_and_kill(
     for revision in range(REVISION + 1, REVISION + 4):
         for _ in range(5):
             assert status_of(serving.host, serving.port) == 200
-        text = agent.configuration(revision, serving)
+        text = agent.configuration(revision, serving, extra=f"    timeout queue {revision}s")
         agent.driver().load_configuration(agent.address, agent.load_balancer_id, text, revision)
     heartbeat = ear.first(agent.amphora_id, lambda it: _total(it, serving.id) >= 15)
     worker = agent.worker_pid()

@@ -73,7 +73,7 @@ def test_20_reloads_lose_nothing(agent: RunningAgent, listening: Listening) -> N
     durations = []
     for revision in range(2, RELOADS + 2):
         began = time.monotonic()
-        text = agent.configuration(revision, listening)
+        text = agent.configuration(revision, listening, extra=f"    timeout queue {revision}s")
         driver.load_configuration(agent.address, agent.load_balancer_id, text, revision)
         durations.append(time.monotonic() - began)
         stop.wait(0.1)
@@ -81,6 +81,7 @@ def test_20_reloads_lose_nothing(agent: RunningAgent, listening: Listening) -> N
     for client in clients:
         client.join()
 
+    assert agent.description() == str(RELOADS + 1)
     print(
         f"new connections: {fresh.answered}, kept: {kept.answered}, "
         f"load_configuration, milliseconds: {[round(1000 * seconds) for seconds in sorted(durations)]}"

@@ -1,5 +1,6 @@
 """HAProxy is kept alive, as part of the amphora's process group, with nothing of ours in its environment."""
 
+import json
 import os
 import signal
 import time
@@ -49,6 +50,31 @@ def test_haproxy_is_back_each_time(agent: RunningAgent, serving: Listening) -> N
         wait_until(lambda killed=killed: killed not in agent.haproxy_pids(), 3)
         wait_until(lambda: status_of(serving.host, serving.port) == 200, 3)
         assert time.monotonic() - began < BACK_WITHIN_SECONDS
+
+
+def test_haproxy_that_dies_at_once_is_a_fault_in_its_own_words_until_it_can_start(
+    agent: RunningAgent, serving: Listening
+) -> None:
+    """Its check finds nothing wrong, since a check opens no socket: a directory lies where the master's should be."""
+    obstacle = agent.base / f"{agent.load_balancer_id}.cli"
+    obstacle.unlink()
+    obstacle.mkdir()
+    text = agent.configuration(2, serving, extra="    timeout queue 2s")
+    for pid in [agent.master_pid(), agent.worker_pid()]:
+        os.kill(pid, signal.SIGKILL)
+
+    uploaded, _ = agent.ask("PUT", f"/1.0/loadbalancer/{agent.amphora_id}/{agent.load_balancer_id}/haproxy", text)
+    began = time.monotonic()
+    reloaded, body = agent.ask("PUT", f"/1.0/loadbalancer/{agent.load_balancer_id}/reload")
+    took = time.monotonic() - began
+    obstacle.rmdir()
+    wait_until(lambda: status_of(serving.host, serving.port) == 200, 3)
+    repeated, _ = agent.ask("PUT", f"/1.0/loadbalancer/{agent.load_balancer_id}/reload")
+
+    assert (uploaded, reloaded, repeated) == (202, 500, 202)
+    assert "error when trying to preserve previous UNIX socket" in json.loads(body)["details"]
+    assert took < 2.5
+    assert agent.description() == "2"
 
 
 def test_worker_that_outlives_its_master_is_removed(agent: RunningAgent, serving: Listening) -> None:

@@ -1,82 +1,42 @@
 """The configuration that an amphora gets: what each setting becomes, and whole files that HAProxy itself accepts."""
 
-import shutil
-import subprocess
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from amphora.haproxy import RenderOptions, Unrenderable, quoted, render, without_revision
+from amphora.haproxy import Unrenderable, quoted, render, without_revision
 from domain.health_monitor import HealthMonitor, HealthMonitorType, HttpMethod, HttpVersion
-from domain.listener import Listener, ListenerProtocol
+from domain.l7_policy import L7Action, RedirectCode
+from domain.l7_rule import L7CompareType, L7RuleType
+from domain.listener import INSERTED_HEADERS, INSERTED_TLS_HEADERS, Listener, ListenerProtocol
 from domain.member import Member
 from domain.pool import LbAlgorithm, Pool, PoolProtocol, SessionPersistence, SessionPersistenceType
 from domain.progress import Kind, Ref
 from domain.tree import Tree
-
-GOLDEN = Path(__file__).parent.parent / "golden"
-LOG_ID = UUID("3d2f0a52-98c3-4d0f-a1a4-6f0b3c0a7d11")
-LOAD_BALANCER_ID = UUID("b7f0c0de-0000-4000-8000-000000000000")
-LOCAL = RenderOptions(base_path=".", default_maxconn=2_000, user=None, threads=1, ping_command="./ping-wrapper.sh")
-STOCK = RenderOptions(flow_log="/run/rsyslog/octavia/log")
-
-
-def rendered(tree: Tree, options: RenderOptions = LOCAL, **said: object) -> str:
-    """The file, which the test expects there to be."""
-    known = {"project_id": "demo", "enabled": True, "vip_address": "127.20.0.5", "revision": 42, **said}
-    text = render(load_balancer_id=LOAD_BALANCER_ID, tree=tree, log_id=LOG_ID, options=options, **known)  # type: ignore[arg-type]
-    assert text is not None
-    return text
-
-
-def lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines()]
-
-
-def a_tree(
-    listener: Listener | None = None,
-    pool: Pool | None = None,
-    member: Member | None = None,
-    monitor: HealthMonitor | None = None,
-) -> Tree:
-    """One listener with a pool and a member, and the monitor that is given."""
-    pool = pool or a_pool()
-    tree = Tree().with_listeners([listener or a_listener()]).with_pool(pool).with_members([member or a_member()])
-    return tree if monitor is None else tree.with_health_monitor(monitor)
-
-
-def a_listener(**settings: object) -> Listener:
-    known = {"id": an_id(1), "protocol": ListenerProtocol.HTTP, "protocol_port": 8080, "default_pool_id": an_id(2)}
-    return Listener(**{**known, **settings})  # type: ignore[arg-type]
-
-
-def a_pool(**settings: object) -> Pool:
-    known = {"id": an_id(2), "protocol": PoolProtocol.HTTP, "lb_algorithm": LbAlgorithm.ROUND_ROBIN}
-    return Pool(**{**known, **settings})  # type: ignore[arg-type]
-
-
-def a_member(**settings: object) -> Member:
-    known = {"id": an_id(3), "pool_id": an_id(2), "address": "127.0.0.10", "protocol_port": 9001}
-    return Member(**{**known, **settings})  # type: ignore[arg-type]
-
-
-def a_monitor(**settings: object) -> HealthMonitor:
-    known = {
-        "id": an_id(4),
-        "pool_id": an_id(2),
-        "type": HealthMonitorType.HTTP,
-        "delay": 1,
-        "timeout": 2,
-        "max_retries": 3,
-    }
-    return HealthMonitor(**{**known, **settings})  # type: ignore[arg-type]
-
-
-def an_id(number: int) -> UUID:
-    return UUID(int=0xB7F0C0DE_0000_4000_8000_000000000000 + number)
+from tests.amphora.rendering import (
+    GOLDEN,
+    LOAD_BALANCER_ID,
+    LOCAL,
+    LOG_ID,
+    STOCK,
+    TLS_FILES,
+    a_listener,
+    a_member,
+    a_monitor,
+    a_policy,
+    a_pool,
+    a_rule,
+    a_tls_listener,
+    a_tree,
+    an_id,
+    haproxys_objection,
+    lines,
+    rendered,
+    tls_settings,
+)
 
 
 def a_rich_tree() -> Tree:
@@ -90,15 +50,50 @@ def a_rich_tree() -> Tree:
         tree = tree.with_members(replace(member, id=next(ids), pool_id=pool.id) for member in members)
         if monitor is not None:
             tree = tree.with_health_monitor(replace(monitor, id=next(ids), pool_id=pool.id))
-    shared = next(iter(tree.pools))
-    return tree.with_listeners(
+    shared, other, *_ = tree.pools
+    cidrs = ("10.1.2.3/8", "192.0.2.0/24", "2001:0DB8::/32")
+    choosy = a_listener(id=next(ids), protocol_port=8090, default_pool_id=shared, connection_limit=300)
+    tree = tree.with_listeners(
         [
-            a_listener(id=next(ids), protocol_port=8090, default_pool_id=shared, connection_limit=300),
+            replace(choosy, allowed_cidrs=cidrs, insert_headers=dict.fromkeys(INSERTED_HEADERS, "true")),
             a_listener(id=next(ids), protocol_port=8091, default_pool_id=None, timeout_client_data=0),
             a_listener(id=next(ids), protocol_port=8092, admin_state_up=False),
             a_listener(id=next(ids), protocol_port=8093, protocol=ListenerProtocol.UDP),
+            a_listener(id=next(ids), protocol_port=8094, protocol=ListenerProtocol.PROMETHEUS, default_pool_id=None),
         ]
     )
+    return with_policies(tree, choosy.id, other)
+
+
+def with_policies(tree: Tree, listener_id: UUID, pool_id: UUID) -> Tree:
+    """The tree with an L7 policy of each kind, and rules of all kinds on each of them."""
+    known: dict[str, Any] = {"listener_id": listener_id, "redirect_http_code": RedirectCode.SEE_OTHER}
+    targets: dict[str, Any] = {
+        "redirect_pool_id": pool_id,
+        "redirect_url": "https://a.example/b?c=%20d#'e'",
+        "redirect_prefix": "http://[2001:db8::1]:8080/\u00e9",
+    }
+    for number, action in enumerate(reversed(L7Action), start=1):
+        policy = a_policy(**known, **targets, id=an_id(0x100 * number), position=number, action=action)
+        tree = tree.with_l7_policies([policy])
+        for place, rule in enumerate(_RULES, start=1):
+            tree = tree.with_l7_rule(a_rule(id=an_id(0x100 * number + place), l7policy_id=policy.id, **rule))
+    return tree
+
+
+_COMPARED = L7CompareType
+_RULES: tuple[dict[str, Any], ...] = (
+    {"type": L7RuleType.HOST_NAME, "compare_type": _COMPARED.EQUAL_TO, "value": "www.Example.org"},
+    {"type": L7RuleType.PATH, "compare_type": _COMPARED.REGEX, "value": "^/(a b|it's) .*%[src]$"},
+    {"type": L7RuleType.FILE_TYPE, "compare_type": _COMPARED.EQUAL_TO, "value": "jpg"},
+    {"type": L7RuleType.HEADER, "compare_type": _COMPARED.CONTAINS, "key": "X-It's", "value": '"a b"'},
+    {"type": L7RuleType.HEADER, "compare_type": _COMPARED.EQUAL_TO, "key": "X-Empty", "value": '""'},
+    {"type": L7RuleType.COOKIE, "compare_type": _COMPARED.ENDS_WITH, "key": "id", "value": "-i", "invert": True},
+    {"type": L7RuleType.SSL_CONN_HAS_CERT, "compare_type": _COMPARED.EQUAL_TO, "value": "True"},
+    {"type": L7RuleType.SSL_VERIFY_RESULT, "compare_type": _COMPARED.EQUAL_TO, "value": "10"},
+    {"type": L7RuleType.SSL_DN_FIELD, "compare_type": _COMPARED.STARTS_WITH, "key": "O", "value": "Z\u00fcrich & Co"},
+    {"admin_state_up": False},
+)
 
 
 def _with_details(listener: Listener) -> Listener:
@@ -191,19 +186,6 @@ def test_haproxy_accepts_the_golden_file(name: str) -> None:
     assert haproxys_objection(GOLDEN / name) == ""
 
 
-def haproxys_objection(file: Path) -> str:
-    """What `haproxy -c` says against a file, empty when it accepts it."""
-    command = [haproxy_program(), "-c", "-f", str(file)]
-    check = subprocess.run(command, env={}, capture_output=True, text=True, cwd=file.parent)
-    return "" if check.returncode == 0 else check.stderr
-
-
-def haproxy_program() -> str:
-    program = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-    assert program, "HAProxy is not installed"
-    return program
-
-
 def test_files_of_two_revisions_differ_only_in_their_stamps() -> None:
     first, second = rendered(a_rich_tree(), revision=41), rendered(a_rich_tree(), revision=42)
 
@@ -291,6 +273,66 @@ def test_headers_are_inserted_when_the_listener_asks_for_them() -> None:
     assert "X-Forwarded-Port" not in text
 
 
+@pytest.mark.parametrize("protocol", [ListenerProtocol.HTTP, ListenerProtocol.TERMINATED_HTTPS])
+def test_every_header_of_the_contract_can_be_inserted(protocol: ListenerProtocol) -> None:
+    of_tls = INSERTED_TLS_HEADERS if protocol == ListenerProtocol.TERMINATED_HTTPS else frozenset[str]()
+    asked = a_listener(insert_headers=dict.fromkeys(INSERTED_HEADERS | of_tls, "True"), **tls_settings(protocol))
+
+    text = rendered(a_tree(asked), tls_files=TLS_FILES)
+
+    found = {line.split()[2] for line in lines(text) if line.startswith("http-request set-header ")}
+    assert found == (INSERTED_HEADERS | of_tls) - {"X-Forwarded-For"}
+    assert "option forwardfor" in lines(text)
+
+
+def test_a_listener_is_bound_to_each_address() -> None:
+    text = rendered(a_tree(), vip_address="192.0.2.5", additional_addresses=("2001:DB8::5", "192.0.2.6"))
+
+    assert [line for line in lines(text) if line.startswith("bind ")] == [
+        "bind 192.0.2.5:8080",
+        "bind 2001:db8::5:8080",
+        "bind 192.0.2.6:8080",
+    ]
+
+
+def test_others_are_rejected_in_lines_that_haproxy_reads_to_the_end() -> None:
+    many = tuple(f"10.{n // 250}.{n % 250}.7/24" for n in range(1000))
+
+    found = [line.split() for line in lines(rendered(a_tree(a_listener(allowed_cidrs=many))))]
+
+    networks = [words[3:] for words in found if words[:3] == ["acl", "allowed", "src"]]
+    assert max(map(len, networks)) <= 60
+    assert [network for line in networks for network in line] == [cidr.replace(".7/", ".0/") for cidr in many]
+    assert ["tcp-request", "connection", "reject", "unless", "allowed"] in found
+
+
+@pytest.mark.parametrize("type", [_BY.APP_COOKIE, _BY.HTTP_COOKIE])
+def test_there_are_no_cookies_where_requests_are_not_read(type: SessionPersistenceType) -> None:
+    pool = a_pool(protocol=PoolProtocol.TCP, session_persistence=_PERSISTENT(type=type, cookie_name="x"))
+
+    text = rendered(a_tree(a_listener(protocol=ListenerProtocol.TCP), pool))
+
+    assert "cookie" not in text
+    assert "stick" not in text
+
+
+def test_proxy_protocol_carries_the_name_of_the_clients_certificate() -> None:
+    pool = a_pool(protocol=PoolProtocol.PROXYV2)
+
+    plain, secure = rendered(a_tree(pool=pool)), rendered(a_tree(a_tls_listener(), pool), tls_files=TLS_FILES)
+
+    assert " send-proxy-v2\n" in plain
+    assert " send-proxy-v2-ssl-cn\n" in secure
+
+
+def test_metrics_are_not_logged() -> None:
+    metrics = a_listener(protocol=ListenerProtocol.PROMETHEUS, default_pool_id=None)
+
+    text = rendered(Tree().with_listeners([metrics]), STOCK)
+
+    assert "log-format" not in text
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -302,7 +344,8 @@ def test_headers_are_inserted_when_the_listener_asks_for_them() -> None:
         ({"monitor": a_monitor(expected_codes="\u0662\u0660\u0660")}, "expected_codes"),
         ({"monitor": a_monitor(domain_name="a b", http_version=HttpVersion.HTTP_1_1)}, "domain_name"),
         ({"pool": a_pool(session_persistence=_PERSISTENT(type=_BY.APP_COOKIE, cookie_name="a)b"))}, "cookie_name"),
-        ({"listener": a_listener(protocol=ListenerProtocol.TERMINATED_HTTPS)}, "protocol"),
+        ({"listener": a_listener(allowed_cidrs=("10.0.0.0/8 -f /etc/passwd",))}, "allowed_cidrs"),
+        ({"listener": a_listener(allowed_cidrs=("fe80::1%eth0/64",))}, "allowed_cidrs"),
     ],
 )
 def test_what_an_old_event_may_hold_is_refused_by_name(change: dict[str, object], field: str | None) -> None:
@@ -328,13 +371,14 @@ _KINDS = {Listener: Kind.LISTENER, Pool: Kind.POOL, Member: Kind.MEMBER, HealthM
         ("a b", "'a b'"),
         ("it's", r"'it'\''s'"),
         ("$A", "'$A'"),
+        ("a\tb", "'a\tb'"),
     ],
 )
 def test_a_word_is_quoted_unless_it_is_plain(word: str, argument: str) -> None:
     assert quoted(word) == argument
 
 
-@pytest.mark.parametrize("word", ["a\nb", "a\rb", "a\0b", "\x7f", "\t"])
+@pytest.mark.parametrize("word", ["a\nb", "a\rb", "a\0b", "\x7f", "\x0b"])
 def test_no_quotes_hold_control_characters(word: str) -> None:
     with pytest.raises(ValueError, match="control characters"):
         quoted(word)

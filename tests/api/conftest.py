@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import falcon
 import psycopg
 import pytest
 from falcon.testing import Result, TestClient
 from psycopg_pool import ConnectionPool
 
-from commands.ports import Origin
+from commands.ports import Aggregates, Origin
 from infra.api import api_application
+from infra.catalogue import PostgresCatalogue
 from infra.event_store import EventStore
 from infra.local_network import VIP_SUBNET, LocalNetwork
-from infra.settings import Settings
+from infra.policy import policy_of
+from infra.provider_drivers import providers_of
+from infra.settings import AuthStrategy, Settings
+from infra.wiring import deployment_of
 
 PROJECT = "weaving"
 
@@ -122,17 +127,34 @@ class Api:
         self.store.save(aggregate, origin=Origin())
 
 
+def application_of(
+    store: EventStore, pool: ConnectionPool[Any], settings: Settings, aggregates: Aggregates | None = None
+) -> "falcon.App[Any, Any]":
+    """aggregates: in the store's place."""
+    network = LocalNetwork(pool)
+    return api_application(
+        aggregates=aggregates or store,
+        places=store,
+        vips=network,
+        network_reads=network,
+        providers=providers_of(
+            settings.profile, enabled=settings.enabled_provider_drivers, default=settings.default_provider_driver
+        ),
+        catalogue=PostgresCatalogue(pool),
+        deployment=deployment_of(settings),
+        pool=pool,
+        settings=settings,
+        allows=policy_of(settings).allows,
+    )
+
+
 @pytest.fixture
 def api(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     # Falcon's client checks answers with a lint that wants a content type for a 202 without content; the contract
     # wants none.
     monkeypatch.setattr("wsgiref.validate.validator", lambda application: application)
-    settings = Settings(database_url=database, state_directory=Path("/nonexistent"))
+    settings = Settings(database_url=database, state_directory=Path("/nonexistent"), auth_strategy=AuthStrategy.TESTING)
     store = EventStore(database, connections=2)
     with ConnectionPool(database, min_size=1, max_size=2, kwargs=READING) as pool:
-        network = LocalNetwork(pool)
-        application = api_application(
-            aggregates=store, places=store, vips=network, network_reads=network, pool=pool, settings=settings
-        )
-        yield Api(TestClient(application), store, pool, settings)
+        yield Api(TestClient(application_of(store, pool, settings)), store, pool, settings)
     store.close()

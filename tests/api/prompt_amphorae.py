@@ -14,6 +14,7 @@ class PromptAmphorae:
         self._store = store
         self.load_balancer = store.load_balancer
         self.amphora = store.amphora
+        self.load = store.load
         self.was_carried_out = store.was_carried_out
 
     def save(

@@ -8,8 +8,10 @@ from falcon.testing import TestClient
 from psycopg_pool import ConnectionPool
 
 from infra.api import api_application
+from infra.catalogue import PostgresCatalogue
 from infra.event_store import EventStore
 from infra.local_network import LocalNetwork
+from infra.provider_drivers import providers_of
 from tests.api.conftest import Api
 
 pytestmark = pytest.mark.postgres
@@ -27,7 +29,15 @@ def test_changes_at_the_same_time_are_all_carried_out(api: Api) -> None:
 
     with reads, ThreadPoolExecutor(8) as threads:
         network = LocalNetwork(reads)
-        common = {"vips": network, "network_reads": None, "pool": reads, "settings": api.settings}
+        common = {
+            "vips": network,
+            "network_reads": None,
+            "pool": reads,
+            "settings": api.settings,
+            "providers": providers_of(api.settings.profile),
+            "catalogue": PostgresCatalogue(reads),
+            "deployment": api.settings.deployment,
+        }
         clients = [TestClient(api_application(aggregates=store, places=store, **common)) for store in stores]
         statuses = list(threads.map(add, range(1, 41)))
     for store in stores:

@@ -8,24 +8,30 @@ import falcon.inspect
 from psycopg_pool import ConnectionPool
 
 from infra.api import api_application
+from infra.catalogue import PostgresCatalogue
 from infra.memory import MemoryStore
 from infra.noop_network import NoopNetwork
+from infra.provider_drivers import providers_of
 from infra.settings import Profile, Settings
 
-IN_NEUTRONS_PLACE = ("/networks", "/subnets", "/ports", "/qos")
+IN_NEUTRONS_PLACE = ("/networks", "/subnets", "/ports", "/qos", "/security-groups")
 DOCUMENT = Path(__file__).parents[2] / "docs/api.md"
 
 
 def an_application() -> "falcon.App[Any, Any]":
     """One that is never called: its database is not there."""
-    store, network = MemoryStore(), NoopNetwork()
+    store, network, pool = MemoryStore(), NoopNetwork(), ConnectionPool("", open=False)
+    settings = Settings(profile=Profile.NOOP, database_url="", state_directory=Path(), healthcheck_enabled=True)
     return api_application(
         aggregates=store,
         places=store,
         vips=network,
         network_reads=network,
-        pool=ConnectionPool("", open=False),
-        settings=Settings(profile=Profile.NOOP, database_url="", state_directory=Path()),
+        providers=providers_of(settings.profile),
+        catalogue=PostgresCatalogue(pool),
+        deployment=settings.deployment,
+        pool=pool,
+        settings=settings,
     )
 
 

@@ -204,27 +204,6 @@ def test_id_is_found_in_every_spelling_of_a_uuid(api: Api) -> None:
     assert shown["id"] == created["id"]
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "what"),
-    [
-        *(("GET", "/l7policies", "l7policies"), ("POST", "/l7policies/x/rules", "rules"), ("GET", "/quotas", "quotas")),
-        *(("GET", "/quotas/defaults", "quotas"), ("GET", "/flavors", "flavors"), ("POST", "/flavors", "flavors")),
-        *(("GET", "/availabilityzones/x", "availabilityzones"), ("GET", "/flavorprofiles", "flavorprofiles")),
-        *(("PUT", "/loadbalancers/x/failover", "failover"), ("GET", "/../octavia/amphorae", "amphorae")),
-        ("GET", "/providers/amphora/flavor_capabilities", "flavor_capabilities"),
-    ],
-)
-def test_resource_that_is_not_there_yet_says_so(api: Api, method: str, path: str, what: str) -> None:
-    if path.startswith("/../"):
-        result = api.client.simulate_request(method, f"/v2{path[3:]}")
-    else:
-        result = api.call(method, path)
-
-    assert result.status_code == 501
-    assert what in result.json["faultstring"]
-    assert result.json["faultcode"] == "Server"
-
-
 def test_providers_are_listed(api: Api) -> None:
     assert [provider["name"] for provider in api.get("/providers")["providers"]] == ["amphora", "octavia"]
     assert api.get("/providers", "fields=name")["providers"] == [{"name": "amphora"}, {"name": "octavia"}]

@@ -1,11 +1,18 @@
 """Filters, order, pages and fields: the same for every list."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from falcon.testing import TestClient
 
+from infra.http import application
+from infra.identity import Identity, everyone
 from infra.local_network import MEMBER_SUBNET
-from tests.api.conftest import Api, CountedCursor
+from projections.listing import ListRules
+from projections.load_balancer import LOAD_BALANCERS
+from projections.view import Collection, Item, View
+from tests.api.conftest import PROJECT, Api, CountedCursor
 
 pytestmark = pytest.mark.postgres
 
@@ -280,3 +287,141 @@ def test_number_of_statements_of_a_list_does_not_depend_on_its_length(api: Api) 
         assert statements(f"/pools/{pool['id']}") == 1
         assert statements(f"/pools/{pool['id']}/members") == 2
         assert statements(f"/loadbalancers/{pool['loadbalancers'][0]['id']}/status") == 1
+
+
+# Whose objects
+
+
+def who(roles: str, project_id: str = PROJECT) -> dict[str, str]:
+    return {"X-Identity-Status": "Confirmed", "X-Roles": roles, "X-Project-Id": project_id}
+
+
+FORBIDDEN = "Policy does not allow this request to be performed."
+
+
+@pytest.mark.parametrize(
+    ("roles", "project", "query", "found"),
+    [
+        ("admin", "weaving", "", "cab"),
+        ("admin", "", "", "cab"),
+        ("admin", "weaving", "project_id=dyeing", "b"),
+        ("admin", "weaving", "project_id=", ""),
+        ("reader", "weaving", "", "ca"),
+        ("member", "weaving", "", "ca"),
+        ("reader", "weaving", "project_id=weaving", "ca"),
+        ("reader", "dyeing", "sort=name&limit=1", "b"),
+        ("reader", "weaving", "project_id=weaving&name=a", "a"),
+    ],
+)
+def test_list_is_cut_to_what_the_caller_may_see(abc: Api, roles: str, project: str, query: str, found: str) -> None:
+    listed = abc.call("GET", "/loadbalancers", query_string=query, headers=who(roles, project)).json["loadbalancers"]
+
+    assert [each["name"] for each in listed] == list(found)
+
+
+@pytest.mark.parametrize(
+    ("roles", "project", "query"),
+    [
+        ("", "weaving", ""),
+        ("service", "weaving", ""),
+        ("load-balancer_member", "weaving", ""),
+        ("reader", "", ""),
+        ("reader", "weaving", "project_id=dyeing"),
+        ("reader", "weaving", "project_id="),
+    ],
+)
+@pytest.mark.parametrize("path", ["/loadbalancers", "/listeners", "/pools", "/healthmonitors", "/l7policies"])
+def test_list_of_what_is_not_theirs_is_refused(api: Api, path: str, roles: str, project: str, query: str) -> None:
+    assert api.refused(403, "GET", path, query_string=query, headers=who(roles, project)) == FORBIDDEN
+
+
+def test_object_is_looked_up_before_policy_is_asked(api: Api) -> None:
+    load_balancer = api.load_balancer()
+    listener, pool = api.listener(load_balancer), api.pool_of(load_balancer)
+    member, monitor = api.member(pool), api.health_monitor(pool)
+    paths = {
+        f"/loadbalancers/{load_balancer['id']}": "/loadbalancers/loom",
+        f"/loadbalancers/{load_balancer['id']}/status": "/loadbalancers/loom/status",
+        f"/loadbalancers/{load_balancer['id']}/stats": "/loadbalancers/loom/stats",
+        f"/listeners/{listener['id']}": "/listeners/loom",
+        f"/listeners/{listener['id']}/stats": "/listeners/loom/stats",
+        f"/pools/{pool['id']}": "/pools/loom",
+        f"/pools/{pool['id']}/members/{member['id']}": f"/pools/{pool['id']}/members/loom",
+        f"/healthmonitors/{monitor['id']}": "/healthmonitors/loom",
+    }
+
+    for path, unknown in paths.items():
+        assert api.call("GET", path, headers=who("reader")).status_code == 200, path
+        assert api.refused(403, "GET", path, headers=who("reader", "dyeing")) == FORBIDDEN
+        assert "not found" in api.refused(404, "GET", unknown, headers=who("", "dyeing"))
+
+
+def test_members_belong_to_whoever_has_their_pool(api: Api) -> None:
+    pool = api.pool_of(api.load_balancer())
+    api.member(pool)
+    path = f"/pools/{pool['id']}/members"
+
+    for caller in (who("reader"), who("admin", "dyeing"), who("service", "telemetry")):
+        assert len(api.call("GET", path, headers=caller).json["members"]) == 1
+    assert api.refused(403, "GET", path, headers=who("member", "dyeing")) == FORBIDDEN
+    unknown = api.call("GET", "/pools/loom/members", headers=who(""))
+    assert (unknown.status_code, unknown.json["description"]) == (404, "Pool loom not found.")
+
+
+# What a deployment does not let lists be asked for
+
+
+def listing(api: Api, **rules: Any) -> TestClient:
+    view = View(LOAD_BALANCERS, api.pool)
+    routes = {"/lists": Collection(view, ListRules(**rules)), "/lists/{id}": Item(view, ListRules(**rules))}
+    return TestClient(application([Identity(everyone)], {}, [("", routes)]))
+
+
+def listed(client: TestClient, query: str) -> list[str]:
+    result = client.simulate_get("/v2/lists", query_string=query)
+    assert result.status_code == 200, result.text
+    return [each.get("name") for each in result.json["loadbalancers"]]
+
+
+def test_filters_are_passed_over_where_they_are_not_allowed(abc: Api) -> None:
+    assert listed(listing(abc, filtering=False), "name=a&loom=1") == ["c", "a", "b"]
+
+
+def test_project_is_no_filter_and_goes_on_where_those_are_not_allowed(abc: Api) -> None:
+    assert listed(listing(abc, filtering=False), "project_id=dyeing") == ["b"]
+
+
+def test_order_is_passed_over_where_it_is_not_allowed(abc: Api) -> None:
+    assert listed(listing(abc, sorting=False), "sort=name:up") == ["c", "a", "b"]
+
+
+def test_pages_are_passed_over_where_they_are_not_allowed(abc: Api) -> None:
+    client = listing(abc, pagination=False)
+
+    assert listed(client, "limit=1&marker=loom&sort=name") == ["a", "b", "c"]
+    assert client.simulate_get("/v2/lists").json["loadbalancers_links"] is None
+
+
+def test_fields_are_passed_over_where_they_are_not_allowed(abc: Api) -> None:
+    client = listing(abc, field_selection=False)
+
+    (first, *_) = client.simulate_get("/v2/lists", query_string="fields=name").json["loadbalancers"]
+    shown = client.simulate_get(f"/v2/lists/{first['id']}", query_string="fields=name").json["loadbalancer"]
+
+    assert first == shown
+    assert "id" in shown
+
+
+def test_page_is_as_long_as_the_operator_allows(abc: Api) -> None:
+    assert listed(listing(abc, largest_page=2), "limit=3") == ["c", "a"]
+    assert listed(listing(abc, largest_page=2), "") == ["c", "a"]
+    assert listed(listing(abc, largest_page=None), "") == ["c", "a", "b"]
+    assert listed(listing(abc, largest_page=None), "limit=2") == ["c", "a"]
+
+
+def test_links_begin_with_what_the_operator_says(abc: Api) -> None:
+    client = listing(abc, base_uri="https://lb.example.org/", largest_page=2)
+
+    (link,) = client.simulate_get("/v2/lists").json["loadbalancers_links"]
+
+    assert link["href"].startswith("https://lb.example.org/v2/lists?limit=2&marker=")

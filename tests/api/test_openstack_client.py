@@ -13,9 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 
-from infra.api import api_application
-from infra.local_network import LocalNetwork
-from tests.api.conftest import Api
+from tests.api.conftest import Api, application_of
 from tests.api.prompt_amphorae import PromptAmphorae
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -53,15 +51,7 @@ class Client:
 
 @pytest.fixture
 def openstack(api: Api) -> Iterator[Client]:
-    network = LocalNetwork(api.pool)
-    application = api_application(
-        aggregates=PromptAmphorae(api.store),
-        places=api.store,
-        vips=network,
-        network_reads=network,
-        pool=api.pool,
-        settings=api.settings,
-    )
+    application = application_of(api.store, api.pool, api.settings, PromptAmphorae(api.store))
     with make_server("127.0.0.1", 0, application, server_class=Server, handler_class=Silent) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()

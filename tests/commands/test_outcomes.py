@@ -20,8 +20,10 @@ from commands.ports import Attempt, Origin, OutdatedAttempt
 from commands.turns import Turns
 from domain.amphora import Amphora
 from domain.errors import NotFound
-from domain.fields import Revision
-from domain.load_balancer import LoadBalancer, LoadBalancerSettings
+from domain.fields import OperatingStatus, ProvisioningStatus, Revision
+from domain.health import LoadBalancerHealth
+from domain.load_balancer import LoadBalancer
+from domain.load_balancer_events import LoadBalancerSettings
 from infra.memory import MemoryActionQueue, MemoryStore
 from processes.actions import ApplyConfiguration, BuildAmphora
 from tests.given import a_listener, a_load_balancer
@@ -63,6 +65,13 @@ class Site:
         amphora.became_reachable("127.17.0.5", "2.6")
         amphora.vip_plugged()
         self.store.save(amphora, origin=Origin())
+
+    def leave_it_to_a_provider(self) -> None:
+        """The load balancer has no amphorae, and its provider is about to confirm."""
+        load_balancer = a_load_balancer(amphora_ids=())
+        self.id = load_balancer.id
+        self.store.save(load_balancer, origin=Origin())
+        self.attempt = self.an_attempt(ApplyConfiguration(load_balancer_id=self.id))
 
     def serve(self) -> None:
         """The amphora is in service, and a listener waits for it."""
@@ -126,6 +135,12 @@ def _removed_by_another(site: Site) -> None:
 
 CASES = [
     Case("configuration_applied", Site.plug, _applied, ends=True),
+    Case(
+        "provider_has_applied",
+        Site.leave_it_to_a_provider,
+        lambda site: site.outcomes.provider_has_applied(site.id, Revision(1), site.attempt),
+        ends=True,
+    ),
     Case("configuration_refused", Site.serve, _refused, ends=False),
     Case("deadline_reached", Site.serve, _deadline, ends=False),
     Case(
@@ -184,7 +199,7 @@ def test_outcome_becomes_an_event_and_ends_its_action(case: Case, site: Site) ->
     case.say(site)
 
     assert site.events > before
-    assert bool(site.store.memory.actions) != case.ends
+    assert (site.attempt.action_id not in site.store.memory.actions) == case.ends
 
 
 def test_outcome_that_comes_too_late_changes_nothing_of_the_load_balancer(case: Case, site: Site) -> None:
@@ -241,11 +256,24 @@ def test_outcome_that_was_outrun_is_decided_again(case: Case, site: Site, monkey
 
 
 def faster_writer(load_balancer: LoadBalancer) -> None:
-    """Something else happens to it: while it is being deleted, another amphora of its is gone."""
+    """Something else happens to it: while it is being deleted, an amphora of its is gone."""
     if load_balancer.being_deleted:
         load_balancer.amphora_is_gone(load_balancer.amphora_ids[0])
     else:
         load_balancer.change(LoadBalancerSettings(name="faster"))
+
+
+def test_provider_that_is_done_says_how_the_tree_is_doing() -> None:
+    site = Site()
+    site.leave_it_to_a_provider()
+    off = a_listener(admin_state_up=False, protocol_port=81)
+    site.change(lambda it: it.add_listener(off))
+
+    site.outcomes.provider_has_applied(site.id, site.load_balancer.revision, site.attempt)
+
+    assert site.load_balancer.status_of(off.id) == ProvisioningStatus.ACTIVE
+    health = site.store.load(LoadBalancerHealth, LoadBalancerHealth.create_id(site.id))
+    assert health.statuses == {site.id: OperatingStatus.ONLINE, off.id: OperatingStatus.OFFLINE}
 
 
 def test_every_outcome_has_its_case() -> None:

@@ -1,4 +1,7 @@
-"""A simulated history of one load balancer: users, amphorae, refusals and failures in random order."""
+"""A simulated history of one load balancer: users, amphorae, refusals and failures in random order.
+
+Where it has no amphorae its provider takes their part, under the id of the load balancer itself.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,9 +13,12 @@ from uuid import UUID, uuid4
 
 from domain.errors import Refused
 from domain.fields import NOTHING_YET, ProvisioningStatus
-from domain.load_balancer import Batch, LoadBalancer
+from domain.l7_policy import L7Action, L7Policy
+from domain.load_balancer import LoadBalancer
+from domain.load_balancer_events import Batch
 from domain.progress import Kind
-from tests.given import a_health_monitor, a_listener, a_load_balancer, a_member, a_pool
+from tests.domain.invariants import check_tree
+from tests.given import a_health_monitor, a_listener, a_load_balancer, a_member, a_pool, an_l7_policy, an_l7_rule
 
 Values = dict[UUID, int]
 """Object -> the revision whose value of it runs."""
@@ -42,8 +48,13 @@ class History:
     highest_applied: int = 0
 
     def __post_init__(self) -> None:
-        self.amphorae = {id: SimulatedAmphora(id) for id in self.load_balancer.amphora_ids}
+        self.amphorae = {id: SimulatedAmphora(id) for id in self.carriers}
         self.remember()
+
+    @property
+    def carriers(self) -> tuple[UUID, ...]:
+        """Who is pushed to, and confirms."""
+        return self.load_balancer.amphora_ids or (self.load_balancer.id,)
 
     def remember(self) -> None:
         """Keeps the load balancer at each version, as the log does."""
@@ -52,13 +63,31 @@ class History:
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
-            step = self.random.choices(
-                [self.user, self.push, self.deliver, self.repeat, self.lose_amphora, self.deadline, self.paused_writer],
-                weights=[6, 6, 8, 2, 0.3, 0.3, 2],
-            )[0]
-            step()
-            self.remember()
+            self.step()
             self.check_what_is_shown_active()
+            check_tree(self.load_balancer)
+
+    def run_unchecked(self, steps: int) -> None:
+        """Once statuses were set by hand, they need not be what runs."""
+        for _ in range(steps):
+            self.step()
+
+    def step(self) -> None:
+        self.random.choices(list(self._steps), weights=list(self._steps.values()))[0]()
+        self.remember()
+
+    @property
+    def _steps(self) -> dict[Callable[[], None], float]:
+        return {
+            self.user: 6,
+            self.paused_writer: 2,
+            self.push: 6,
+            self.deliver: 8,
+            self.repeat: 2,
+            self.lose_amphora: 0.3,
+            self.fail_over: 0.3,
+            self.deadline: 0.3,
+        }
 
     def settle(self) -> None:
         """Nobody changes anything any more, and everything is delivered."""
@@ -123,7 +152,37 @@ class History:
                 lambda: self._change(load_balancer.change_health_monitor, replace(monitor, delay=random.randint(1, 9))),
                 lambda: load_balancer.remove_health_monitor(monitor.id),
             ]
-        random.choice(choices)()
+        random.choice([*choices, *self._changes_of_policies(load_balancer)])()
+
+    def _changes_of_policies(self, load_balancer: LoadBalancer) -> list[Callable[[], UUID | None]]:
+        tree, random = load_balancer.tree, self.random
+        policies, rules = list(tree.l7_policies.values()), list(tree.l7_rules.values())
+        choices: list[Callable[[], UUID | None]] = []
+        if tree.listeners:
+            listener = random.choice(list(tree.listeners.values()))
+            new = an_l7_policy(listener)
+            choices += [lambda: self._add(load_balancer.add_l7_policy, self._directed(load_balancer, new))] * 2
+        if policies:
+            policy = random.choice(policies)
+            other = self._directed(load_balancer, policy)
+            choices += [
+                lambda: self._change(load_balancer.change_l7_policy, other),
+                lambda: self._add(load_balancer.add_l7_rule, an_l7_rule(policy)),
+                lambda: load_balancer.remove_l7_policy(policy.id),
+            ]
+        if rules:
+            rule = random.choice(rules)
+            choices += [
+                lambda: self._change(load_balancer.change_l7_rule, replace(rule, invert=not rule.invert)),
+                lambda: load_balancer.remove_l7_rule(rule.l7policy_id, rule.id),
+            ]
+        return choices
+
+    def _directed(self, load_balancer: LoadBalancer, policy: L7Policy) -> L7Policy:
+        """Somewhere, at some position."""
+        pool_id = self.random.choice([None, *load_balancer.tree.pools])
+        action = L7Action.REJECT if pool_id is None else L7Action.REDIRECT_TO_POOL
+        return replace(policy, action=action, redirect_pool_id=pool_id, position=self.random.randint(1, 5))
 
     def _add(self, add: Callable[..., None], thing: object) -> None:
         add(thing)
@@ -147,7 +206,7 @@ class History:
 
     def push(self) -> None:
         """Render now; the amphora's word about it comes later."""
-        idle = [self.amphorae[id] for id in self.load_balancer.amphora_ids if not self.amphorae[id].pushing]
+        idle = [self.amphorae[id] for id in self.carriers if not self.amphorae[id].pushing]
         if not idle:
             return
         amphora = self.random.choice(idle)
@@ -175,7 +234,8 @@ class History:
         progress, tree = load_balancer.progress, load_balancer.tree
         left_out = {id for id, revision in progress.held_back.items() if revision == NOTHING_YET}
         left_out |= {below.id for id in left_out for below in tree.below(id)}
-        wanted = {*tree.listeners, *tree.pools, *tree.members, *tree.health_monitors} - left_out
+        below = {*tree.members, *tree.health_monitors, *tree.l7_policies, *tree.l7_rules}
+        wanted = {*tree.listeners, *tree.pools, *below} - left_out
         return {id: self._value(load_balancer, id) for id in wanted}
 
     def _value(self, load_balancer: LoadBalancer, id: UUID) -> int:
@@ -201,7 +261,16 @@ class History:
                 self.amphorae[id].pushing = was
 
     def lose_amphora(self) -> None:
-        lost = self.random.choice(self.load_balancer.amphora_ids)
+        if self.load_balancer.amphora_ids:
+            self._replace(self.random.choice(self.load_balancer.amphora_ids))
+
+    def fail_over(self) -> None:
+        with suppress(Refused):
+            self.load_balancer.request_failover()
+            for id in self.load_balancer.amphora_ids:
+                self._replace(id)
+
+    def _replace(self, lost: UUID) -> None:
         replacement = uuid4()
         if self.load_balancer.replace_amphora(lost, replacement, "silent"):
             self.amphorae[replacement] = SimulatedAmphora(replacement)
@@ -227,12 +296,14 @@ class History:
                 assert running.get(id, 0) >= marks.own, f"{marks.kind} is ACTIVE; {amphora_id} runs {running.get(id)}"
 
     def check_at_rest(self) -> None:
-        """Nothing is PENDING; who is to blame is ERROR, with what hangs below it, and nobody else."""
+        """Nothing is PENDING; who is to blame is ERROR, with what never ran without it, and nobody else."""
         progress, tree = self.load_balancer.progress, self.load_balancer.tree
         assert not progress.deleting
         assert not progress.asked_at
-        below_bad = {ref.id for id in self.bad if progress.held_back.get(id) == NOTHING_YET for ref in tree.below(id)}
+        policies = {rule.l7policy_id for id, rule in tree.l7_rules.items() if id in self.bad}
+        left_out = {id for id in self.bad | policies if progress.held_back.get(id) == NOTHING_YET}
+        with_them = {ref.id for id in left_out for ref in tree.below(id)} | left_out
         for id in progress.marks:
-            blamed = id in self.bad or id in below_bad
+            blamed = id in self.bad or id in with_them
             expected = ProvisioningStatus.ERROR if blamed else ProvisioningStatus.ACTIVE
             assert progress.status_of(id) == expected, (progress.marks[id], blamed)

@@ -5,8 +5,10 @@ from itertools import pairwise
 from threading import Thread
 from uuid import UUID, uuid4
 
+from domain import load_balancer_events as events
 from domain.fields import Position
-from domain.load_balancer import LoadBalancer, LoadBalancerSettings
+from domain.load_balancer import LoadBalancer
+from domain.load_balancer_events import LoadBalancerSettings
 from processes.ports import EventStream, Recorded
 from tests.given import a_load_balancer
 
@@ -58,6 +60,6 @@ def events_of_one_load_balancer_keep_their_order(stream: EventStream, append: Ap
     versions: dict[UUID, list[int]] = {}
     for item in read:
         event = item.event
-        assert isinstance(event, LoadBalancer.Event)
+        assert isinstance(event, events.Event)
         versions.setdefault(event.originator_id, []).append(event.originator_version)
     assert versions == {load_balancer.id: list(range(1, 12)) for load_balancer in load_balancers}

@@ -46,6 +46,10 @@ class Home:
         """kind and object_id of all that is to be done."""
         raise NotImplementedError
 
+    def uses(self, project_id: str) -> dict[str, int]:
+        """What counts against a project's quota, by kind."""
+        raise NotImplementedError
+
 
 class InMemory(Home):
     def __init__(self) -> None:
@@ -66,6 +70,10 @@ class InMemory(Home):
     def actions(self) -> Found:
         rows = self.memory.actions.values()
         return [{"kind": row.action.kind, "object_id": row.action.object_id} for row in rows]
+
+    def uses(self, project_id: str) -> dict[str, int]:
+        rows = self.memory.tables.get("quota_uses", {}).values()
+        return {row["kind"]: row["in_use"] for row in rows if row["project_id"] == project_id}
 
 
 class InPostgres(Home):
@@ -96,6 +104,10 @@ class InPostgres(Home):
 
     def actions(self) -> Found:
         return self._select("SELECT kind, object_id FROM actions ORDER BY id")
+
+    def uses(self, project_id: str) -> dict[str, int]:
+        rows = self._select("SELECT kind, in_use FROM quota_uses WHERE project_id = %s", project_id)
+        return {row["kind"]: row["in_use"] for row in rows}
 
     def _select(self, sql: str, *parameters: object) -> Found:
         with self.pool.connection() as connection:

@@ -22,7 +22,8 @@ from commands.turns import Turns
 from domain.amphora import Amphora
 from domain.health import LoadBalancerHealth
 from domain.listener import Listener
-from domain.load_balancer import Batch, LoadBalancer
+from domain.load_balancer import LoadBalancer
+from domain.load_balancer_events import Batch
 from infra.event_store import CHANNEL, EventStore
 from infra.health_manager import HealthManager
 from infra.health_records import RecordedHealth

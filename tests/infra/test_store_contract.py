@@ -1,36 +1,23 @@
 """What commands and processes rely on when they save and load; PostgreSQL and the memory of tests promise the same."""
 
-from collections.abc import Iterator
 from threading import Event, Thread
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from eventsourcing.persistence import DataError
 
 from commands.ports import Attempt, Origin, OutdatedAttempt, Place
 from domain.amphora import Amphora
 from domain.errors import AddressTaken, ConcurrentChange, NotFound
 from domain.fields import Position
-from domain.load_balancer import Batch, LoadBalancer, LoadBalancerSettings
+from domain.load_balancer import LoadBalancer
+from domain.load_balancer_events import Batch, LoadBalancerSettings
 from domain.progress import Kind
+from domain.quota import Quota
 from processes.actions import ApplyConfiguration
 from tests.given import a_listener, a_load_balancer, a_member, a_pool, a_vip, confirm
-from tests.infra.stores import Home, InMemory, InPostgres, in_postgres
-
-
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
-def home(request: pytest.FixtureRequest) -> Iterator[Home]:
-    if request.param == "memory":
-        yield InMemory()
-    else:
-        with in_postgres(request.getfixturevalue("database")) as found:
-            yield found
-
-
-@pytest.fixture
-def postgres(database: str) -> Iterator[InPostgres]:
-    with in_postgres(database) as found:
-        yield found
+from tests.infra.stores import Home, InPostgres
 
 
 def saved(home: Home, load_balancer: LoadBalancer) -> LoadBalancer:
@@ -75,6 +62,16 @@ def test_an_id_of_something_else_is_not_found(home: Home) -> None:
 
     with pytest.raises(NotFound):
         home.store.amphora(load_balancer.id)
+
+
+def test_an_aggregate_is_loaded_as_what_it_is(home: Home) -> None:
+    quota = Quota.of("p")
+    quota.change({Kind.LISTENER: 3})
+    home.store.save(quota, origin=Origin())
+
+    assert home.store.load(Quota, quota.id).limits == {Kind.LISTENER: 3}
+    with pytest.raises(NotFound, match=f"Load Balancer {quota.id} not found."):
+        home.store.load(LoadBalancer, quota.id)
 
 
 def test_a_load_balancer_is_not_found_once_its_deletion_is_complete(home: Home) -> None:
@@ -394,6 +391,18 @@ def loaded_in_spite_of_kills(home: Home, id: UUID) -> LoadBalancer:
             return home.store.load_balancer(id)
         except Exception:
             continue
+
+
+@pytest.mark.postgres
+def test_a_save_that_cannot_be_sent_as_a_whole_leaves_nothing(postgres: InPostgres) -> None:
+    load_balancer = a_load_balancer()
+
+    with pytest.raises(DataError):
+        postgres.store.save(load_balancer, origin=Origin(project_id="text that\0 has no place"))
+
+    assert postgres.rows("load_balancers", load_balancer.id) == []
+    assert everything_after(postgres) in ([], ())
+    saved(postgres, a_load_balancer(load_balancer.id))
 
 
 @pytest.mark.postgres

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from amphora.driver import AmphoraAddress, ConfigurationRefused
-from domain.load_balancer import Batch
+from domain.load_balancer_events import Batch
 from domain.pool import Pool
-from tests.given import a_health_monitor, a_listener, a_member, a_pool
+from tests.given import a_health_monitor, a_listener, a_member, a_pool, an_l7_policy, an_l7_rule
 from tests.processes.world import World
 
 BAD_ADDRESS = "127.0.0.66"
@@ -37,11 +37,20 @@ def create(world: World) -> None:
     world.create()
 
 
+def create_without_amphorae(world: World) -> None:
+    world.create(provider="noop_driver")
+
+
 def add_a_tree(world: World) -> None:
     load_balancer = world.store.load_balancer(one(world))
-    pool = a_pool()
-    load_balancer.add_listener(a_listener())
-    load_balancer.add_pool(pool, next(iter(load_balancer.tree.listeners)))
+    listener, pool, aside = a_listener(), a_pool(), a_pool()
+    policy = an_l7_policy(listener, action="REDIRECT_TO_POOL", redirect_pool_id=aside.id)
+    load_balancer.add_listener(listener)
+    load_balancer.add_pool(pool, listener.id)
+    load_balancer.add_pool(aside)
+    load_balancer.add_l7_policy(policy)
+    load_balancer.add_l7_rule(an_l7_rule(policy))
+    load_balancer.add_member(a_member(aside, protocol_port=8082))
     load_balancer.add_member(a_member(pool))
     load_balancer.add_member(a_member(pool, protocol_port=8081))
     load_balancer.add_health_monitor(a_health_monitor(pool))
@@ -80,8 +89,11 @@ def refuse_the_bad_address(amphora: AmphoraAddress, haproxy_cfg: str) -> Configu
 
 
 def the_pool(world: World) -> Pool:
-    (pool,) = world.store.load_balancer(one(world)).tree.pools.values()
-    return pool
+    """The default one."""
+    tree = world.store.load_balancer(one(world)).tree
+    (listener,) = tree.listeners.values()
+    assert listener.default_pool_id is not None
+    return tree.pools[listener.default_pool_id]
 
 
 def correct_the_bad_one(world: World) -> None:
@@ -102,6 +114,10 @@ def lose_the_amphora(world: World) -> None:
     world.outcomes.amphora_is_lost(lost, "silent")
 
 
+def ask_for_a_failover(world: World) -> None:
+    world.fail_over(one(world))
+
+
 def break_the_first_amphora(world: World) -> None:
     world.compute.broken.add(world.amphora_of(one(world)))
 
@@ -119,8 +135,14 @@ OPERATIONS = {
     "delete before anything was done": Operation((create,), (delete, rest), is_gone=True),
     "delete while a change waits": Operation((*SERVING, change_a_member, some_steps), (delete, rest), is_gone=True),
     "failover": Operation(SERVING, (lose_the_amphora, rest)),
+    "failover that was asked for": Operation(SERVING, (ask_for_a_failover, rest)),
     "failover while a change waits": Operation((*SERVING, change_a_member), (lose_the_amphora, rest)),
     "delete during a failover": Operation((*SERVING, lose_the_amphora, some_steps), (delete, rest), is_gone=True),
+    "a life without amphorae": Operation((), (create_without_amphorae, add_a_tree, rest, change_a_member, rest)),
+    "failover without amphorae": Operation((create_without_amphorae, rest), (ask_for_a_failover, rest)),
+    "delete without amphorae": Operation(
+        (create_without_amphorae, add_a_tree, rest), (change_a_member, delete, rest), is_gone=True
+    ),
     "failed build": Operation((create, break_the_first_amphora), (rest,)),
     "delete during a failed build": Operation(
         (create, break_the_first_amphora, some_steps, some_steps), (delete, rest), is_gone=True

@@ -8,23 +8,34 @@ from uuid import UUID, uuid4
 
 from amphora.driver import NoopAmphoraDriver
 from amphora.haproxy import RenderOptions, render
-from commands.load_balancer import CreateLoadBalancer, DeleteLoadBalancer, LoadBalancerHandler
+from commands.amphora import AmphoraHandler
+from commands.amphora_outcome import AmphoraOutcomes
+from commands.deciding import Deciding
+from commands.graph import Graph
+from commands.load_balancer import CreateLoadBalancer, DeleteLoadBalancer, FailOver, LoadBalancerHandler
 from commands.outcome import Outcomes
-from commands.ports import Origin, StoreUnavailable, VipRequest
+from commands.ports import Origin, Resolved, StoreUnavailable, VipRequest
 from commands.turns import Turns
 from domain.fields import ProvisioningStatus
-from domain.load_balancer import LoadBalancer, LoadBalancerSettings, Vip
+from domain.load_balancer import LoadBalancer
+from domain.load_balancer_events import LoadBalancerSettings
 from domain.tree import Tree
+from domain.vip import Vip
+from infra.boot_files import NoBootFiles
 from infra.memory import LEASE, Clock, MemoryActionQueue, MemoryLedger, MemoryStore, MemoryStream
 from infra.noop_compute import NoopComputeDriver
 from infra.noop_network import NoopNetwork
+from infra.provider_drivers import providers_of
+from infra.settings import Profile
 from processes.actions import RetryRefused, Term
+from processes.agent_configuration import AgentConfigurationActions, AgentConfigurationProcess
 from processes.amphora_build import AmphoraBuildActions, AmphoraBuildProcess
 from processes.configuration import ConfigurationActions, ConfigurationProcess
 from processes.housekeeping import OrphanSweep
 from processes.ports import AmphoraPort, ComputeState, NetworkFault
 from processes.runner import ProcessRunner
 from processes.worker import Worker
+from tests.given import NothingToChoose
 from tests.processes.faults import Points, Watched, WorkerDied
 
 TERMS = {Term.PUSH: 6.0, Term.BUILD: 20.0, Term.DELETE: 10.0}
@@ -44,9 +55,10 @@ class SimulatedNetwork(NoopNetwork):
     """Remembers the ports of VIPs and which amphorae they reach."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ports: dict[UUID, set[UUID]] = {}
 
-    def resolve(self, request: VipRequest, attempt: int) -> Vip:
+    def resolve(self, request: VipRequest, attempt: int) -> Resolved:
         self.ports.setdefault(request.load_balancer_id, set())
         return super().resolve(request, attempt)
 
@@ -95,11 +107,6 @@ class SimulatedCompute(NoopComputeDriver):
                 del self.driver.configurations[amphora, load_balancer]
 
 
-class NoFiles:
-    def files_of(self, amphora_id: UUID) -> dict[str, str]:
-        return {}
-
-
 def rendered(load_balancer: LoadBalancer, tree: Tree) -> str | None:
     return render(
         load_balancer_id=load_balancer.id,
@@ -126,9 +133,11 @@ class World:
         self.network = SimulatedNetwork()
         self.queue = MemoryActionQueue(self.store.memory)
         self.outcomes = Outcomes(self.store, Turns(self.store))
-        self.handler = LoadBalancerHandler(self.store, Turns(self.store), self.network)
+        deciding = Deciding(self.store, Turns(self.store), providers_of(Profile.NOOP))
+        self.handler = LoadBalancerHandler(deciding, self.network, NothingToChoose())
+        self.amphorae = AmphoraHandler(deciding)
         ledger: Any = Watched("ledger", MemoryLedger(self.store.memory), self.points, ("advance",))
-        processes = [AmphoraBuildProcess(), ConfigurationProcess()]
+        processes = [AmphoraBuildProcess(), ConfigurationProcess(), AgentConfigurationProcess()]
         self.runner = ProcessRunner("processes", processes, MemoryStream(self.store), ledger)
         self._watched_queue: Any = Watched("queue", self.queue, self.points, ("complete", "look_again", "failed"))
         self.points.meanwhile = self._go_on_without_the_worker
@@ -139,21 +148,28 @@ class World:
             return Watched(name, target, self.points, methods)
 
         store = watched("store", self.store, "save")
-        outcomes = Outcomes(store, Turns(store, patience_seconds=0.01))
+        turns = Turns(store, patience_seconds=0.01)
+        outcomes, amphora_outcomes = Outcomes(store, turns), AmphoraOutcomes(store, turns)
         compute = watched("compute", self.compute, "boot", "look", "remove")
         network = watched("network", self.network, "plug_vip", "release_vip")
-        driver = watched("driver", self.driver, "info", "plug_vip", *_CONFIGURATION)
-        build = AmphoraBuildActions(store, outcomes, compute, network, driver, NoFiles(), look_again_seconds=0.5)
+        driver = watched("driver", self.driver, "info", "plug_vip", "update_agent_configuration", *_CONFIGURATION)
+        files = NoBootFiles()
+        build = AmphoraBuildActions(
+            store, outcomes, amphora_outcomes, compute, network, driver, files, look_again_seconds=0.5
+        )
+        agents = AgentConfigurationActions(store, amphora_outcomes, driver, files, look_again_seconds=0.5)
         deadline = timedelta(seconds=TERMS[Term.PUSH])
         configuration = ConfigurationActions(store, self.store, outcomes, driver, rendered, push_deadline=deadline)
         return {
             "BuildAmphora": build.build,
             "OrderReplacement": build.order_replacement,
             "RemoveAmphora": build.remove,
+            "RemoveFailedAmphora": build.remove_failed,
             "ReleaseVip": build.release_vip,
             "ApplyConfiguration": configuration.apply,
             "PushConfiguration": configuration.push,
             "RetryRefused": configuration.retry_refused,
+            "ConfigureAgent": agents.configure,
         }
 
     def _new_worker(self) -> Worker:
@@ -168,11 +184,15 @@ class World:
 
     # What users do
 
-    def create(self) -> UUID:
+    def create(self, provider: str = "amphora") -> UUID:
         id = uuid4()
         vip = VipRequest(load_balancer_id=id, project_id="p", network_id=uuid4())
-        self.handler.create(CreateLoadBalancer(id, vip, "amphora", LoadBalancerSettings(), Origin()))
+        settings = LoadBalancerSettings()
+        self.handler.create(CreateLoadBalancer(id, vip, provider, settings, Graph(), None, None, Origin()))
         return id
+
+    def fail_over(self, id: UUID) -> None:
+        self.handler.fail_over(FailOver(id, Origin()))
 
     def delete(self, id: UUID) -> None:
         self.handler.delete(DeleteLoadBalancer(id, True, Origin()))

@@ -1,6 +1,5 @@
 """The whole service as `./dev run` starts it, in a state directory of its own, and what it leaves behind."""
 
-import json
 import os
 import re
 import signal
@@ -16,7 +15,9 @@ from typing import Any
 import psycopg
 
 from infra.loopback_addresses import CLAIMS
+from infra.options import read
 from infra.process_table import daemons_in, program_of, send, wait_until_gone
+from infra.state_directory import StateDirectory
 from tests.system.api import Api, until
 
 START_SECONDS = 30
@@ -128,7 +129,7 @@ class Service:
 
     @contextmanager
     def database(self) -> Iterator[psycopg.Connection[Any]]:
-        url = json.loads((self.directory / "settings.json").read_text())["database_url"]
+        url = read([StateDirectory(self.directory).settings]).database_url
         with psycopg.connect(url, autocommit=True) as connection:
             yield connection
 

@@ -1,7 +1,5 @@
 """Many changes to one load balancer at once."""
 
-from random import Random
-
 import pytest
 
 from tests.system.scenarios.crowd import concurrent_changes, restless_client
@@ -16,7 +14,7 @@ def test_changes_of_fifty_clients_at_once_are_all_accepted_and_all_live(service:
 
 
 def test_a_load_balancer_that_is_changed_twice_a_second_shows_active_again_and_again(service: Service) -> None:
-    print(restless_client(service, seconds=15, jitter=Random(1)))
+    print(restless_client(service, seconds=15))
 
 
 def test_what_haproxy_refuses_takes_no_other_change_with_it(service: Service) -> None:

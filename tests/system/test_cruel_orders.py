@@ -134,6 +134,28 @@ def test_a_change_that_no_amphora_takes_is_error_after_its_deadline_and_heals(ow
     own_service.assert_nothing_is_left()
 
 
+@pytest.mark.timeout(180)
+def test_haproxy_that_does_not_come_up_makes_a_change_error_in_its_own_words_and_heals(service: Service) -> None:
+    """The agent's check finds nothing wrong, since it opens no socket: a directory lies where HAProxy's should be."""
+    with backends("127.0.1.1") as members:
+        site = a_site(service.api, members)
+        with _haproxy_that_cannot_start(service, site):
+            site.change_member(site.members[0], weight=7)
+            assert _member(site, site.members[0])["provisioning_status"] == "PENDING_UPDATE"
+            until(lambda: _failures(service) > 0, 20, "a push to fail")
+            assert _member(site, site.members[0])["provisioning_status"] == "PENDING_UPDATE"
+
+            until(lambda: _member(site, site.members[0])["provisioning_status"] == "ERROR", 100, "ERROR", pause=0.5)
+
+            assert "UNIX socket" in _why_late(service, site)
+
+        site.wait_until_it_serves()
+        until(lambda: _member(site, site.members[0])["provisioning_status"] == "ACTIVE", 30, "ACTIVE", pause=0.1)
+        site.wait()
+        assert weights_of(service.configuration_of(site.id)) == {site.members[0]: 7}
+        assert service.events(site.id)["AmphoraReplaced"] == 0
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 def test_a_full_disk_of_an_amphora_keeps_old_settings_running_and_heals() -> None:
     with a_state_directory() as directory, _small_disk(directory / "state/amphorae", "8m") as disk:
@@ -181,6 +203,21 @@ def _amphora_stopped(service: Service, site: Site) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _haproxy_that_cannot_start(service: Service, site: Site) -> Iterator[None]:
+    """A new master finds a directory in the place of its socket, and ends at once; again and again."""
+    amphora = service.amphora_of(site.id)
+    (obstacle,) = (service.amphorae / amphora).rglob("*.cli")
+    obstacle.unlink()
+    obstacle.mkdir()
+    for pid in service.processes_of_amphora(amphora, "haproxy"):
+        os.kill(pid, signal.SIGKILL)
+    try:
+        yield
+    finally:
+        obstacle.rmdir()
+
+
 def _health_manager(service: Service) -> list[int]:
     return [service.service_process("health-manager")]
 
@@ -206,6 +243,14 @@ def _fill(disk: Path) -> Path:
 
 def _failures(service: Service) -> int:
     return sum(failures for _, _, failures, _ in service.pending_actions())
+
+
+def _why_late(service: Service, site: Site) -> str:
+    """What the log says of a deadline that passed."""
+    ((state,),) = service.query(
+        "SELECT state FROM tacitus_events WHERE originator_id = %s AND topic = 'LoadBalancerDeadlinePassed'", site.id
+    )
+    return bytes(state).decode()
 
 
 def _listener(site: Site, port: int) -> str:

@@ -7,7 +7,7 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-PARTS = ("tree", "quotas", "catalogue", "idempotency", "control")
+PARTS = ("control", "tree", "amphorae", "append", "quotas", "catalogue", "idempotency")
 
 
 def upgrade() -> None:

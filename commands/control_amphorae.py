@@ -1,0 +1,124 @@
+"""Amphorae as the control API of the noop profile makes them look, and what is asked of those."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
+from uuid import UUID, uuid4
+
+import msgspec
+from falcon import Request, Response
+
+from commands.accepted import Accepted
+from commands.amphora import AmphoraHandler, Command, ConfigureAmphora, DeleteAmphora, FailOverAmphora
+from commands.answer import answer
+from commands.control import ControlHandler, Said, read, said_in
+from commands.deciding import Deciding
+from commands.request import origin_of
+from domain.errors import Immutable, Invalid, NotFound
+
+_A = TypeVar("_A", FailOverAmphora, ConfigureAmphora)
+DELETED = "DELETED"
+"""A status that hides an amphora."""
+
+
+class _AmphoraChange(Said, frozen=True):
+    op: Literal["create", "update", "delete"]
+    id: UUID | None = None
+    amphora: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class AmphoraRecord(Said, frozen=True):
+    """Everything that the API shows of an amphora; times in ISO 8601."""
+
+    id: UUID | msgspec.UnsetType = msgspec.UNSET
+    load_balancer_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    compute_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    lb_network_ip: str | msgspec.UnsetType | None = msgspec.UNSET
+    vrrp_ip: str | msgspec.UnsetType | None = msgspec.UNSET
+    ha_ip: str | msgspec.UnsetType | None = msgspec.UNSET
+    vrrp_port_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    ha_port_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    cert_expiration: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    cert_busy: bool | msgspec.UnsetType = msgspec.UNSET
+    role: Literal["STANDALONE", "MASTER", "BACKUP", None] | msgspec.UnsetType = msgspec.UNSET
+    status: (
+        Literal[
+            "BOOTING",
+            "READY",
+            "ALLOCATED",
+            "PENDING_CREATE",
+            "PENDING_DELETE",
+            "ERROR",
+            "FAILOVER_STOPPED",
+            "DELETED",
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    vrrp_interface: str | msgspec.UnsetType | None = msgspec.UNSET
+    vrrp_id: int | msgspec.UnsetType | None = msgspec.UNSET
+    vrrp_priority: int | msgspec.UnsetType | None = msgspec.UNSET
+    cached_zone: str | msgspec.UnsetType | None = msgspec.UNSET
+    image_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    compute_flavor: str | msgspec.UnsetType | None = msgspec.UNSET
+    created_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    updated_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+
+
+_OF_A_NEW_AMPHORA: Mapping[str, Any] = {"status": "ALLOCATED", "cert_busy": False}
+
+
+class AmphoraRecordsResource:
+    def __init__(self, handler: ControlHandler) -> None:
+        self._handler = handler
+
+    def on_post(self, req: Request, resp: Response) -> None:
+        said = said_in(req, _AmphoraChange)
+        document = msgspec.to_builtins(read(said.amphora, AmphoraRecord))
+        if said.op == "create":
+            document = {**_OF_A_NEW_AMPHORA, "created_at": datetime.now(UTC).isoformat(), **document}
+        if said.op == "delete":
+            document = {"status": DELETED}
+        id = said.id or document.get("id") or (uuid4() if said.op == "create" else None)
+        if id is None:
+            raise Invalid("Object missing required field `id`")
+        amphora_id = UUID(str(id))
+        record = {**document, "id": str(amphora_id)}
+        self._handler.tell(lambda control: control.report_amphora(amphora_id, record), origin_of(req))
+        answer(resp, {"id": amphora_id})
+
+
+class ReportedAmphorae(AmphoraHandler):
+    """Amphorae that look as they were told to: what is asked of one that is nowhere else is done by saying so."""
+
+    def __init__(self, deciding: Deciding, control: ControlHandler) -> None:
+        super().__init__(deciding)
+        self._control = control
+
+    def fail_over(self, command: FailOverAmphora) -> Accepted:
+        return self._unless_told(command, super().fail_over)
+
+    def configure(self, command: ConfigureAmphora) -> Accepted:
+        return self._unless_told(command, super().configure)
+
+    def delete(self, command: DeleteAmphora) -> Accepted:
+        told = self._control.reported_amphora(command.amphora_id)
+        if told is None or "status" not in told:
+            return super().delete(command)
+        if told["status"] != "ERROR":
+            raise Immutable("amphora", command.amphora_id)
+        accepted = self._nothing_more(command)
+        gone = {"status": DELETED}
+        self._control.tell(lambda control: control.report_amphora(command.amphora_id, gone), command.origin)
+        return accepted
+
+    def _unless_told(self, command: _A, carry_out: Callable[[_A], Accepted]) -> Accepted:
+        try:
+            return carry_out(command)
+        except NotFound:
+            if self._control.reported_amphora(command.amphora_id) is None:
+                raise
+            return self._nothing_more(command)
+
+    def _nothing_more(self, command: Command) -> Accepted:
+        load_balancer = self._aggregates.load_balancer(command.load_balancer_id)
+        return Accepted(load_balancer, load_balancer.modified_on)

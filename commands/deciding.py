@@ -1,0 +1,94 @@
+"""How a command on a load balancer is carried out: load, let it decide, save; who was outrun decides again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from commands.accepted import Accepted, saved
+from commands.ports import Aggregates, Origin, ProviderGate
+from commands.turns import Turns
+from domain.deployment import Deployment
+from domain.errors import PreconditionFailed
+from domain.fields import ProvisioningStatus
+from domain.load_balancer import LoadBalancer
+
+
+class Command(Protocol):
+    """What changes one load balancer."""
+
+    @property
+    def load_balancer_id(self) -> UUID: ...
+
+    @property
+    def origin(self) -> Origin: ...
+
+
+Decide = Callable[[LoadBalancer], None]
+"""Calls the aggregate's decisions. Raises what they raise; called again when another writer was faster."""
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """What every handler needs to decide."""
+
+    aggregates: Aggregates
+    turns: Turns
+    providers: ProviderGate
+    deployment: Deployment = field(default_factory=Deployment)
+
+    def carry_out(
+        self,
+        command: Command,
+        decide: Decide,
+        *,
+        of: UUID | None = None,
+        below: Sequence[UUID] = (),
+        states: Sequence[ProvisioningStatus] = (),
+    ) -> Accepted:
+        """Repeated while other writers of this load balancer are faster (commands/turns.py says for how long).
+
+        of      the object that is changed or removed: `If-Match` speaks of it
+        below   what stands above the object besides the load balancer, and has to be at rest where locks are strict
+        states  of the load balancer itself, which is all that has to be in one of them where locks are strict
+
+        Raises PreconditionFailed, Immutable, and what `decide` and Aggregates.save raise.
+        """
+
+        def decided() -> Accepted:
+            load_balancer = self.aggregates.load_balancer(command.load_balancer_id)
+            _require_match(load_balancer, of, command.origin)
+            if self.deployment.strict_immutability:
+                _require_unlocked(load_balancer, below, states)
+            decide(load_balancer)
+            return saved(self.aggregates, load_balancer, origin=command.origin)
+
+        return self.in_turn(command, decided)
+
+    def in_turn(self, command: Command, decided: Callable[[], Accepted]) -> Accepted:
+        """When the log holds the command already, its answer was lost and not its effect: what it left answers."""
+        accepted = self._carried_out(command) if command.origin.is_repeated else None
+        accepted = accepted or self.turns.take(command.load_balancer_id, command.origin.command_id, decided)
+        accepted = accepted or self._carried_out(command)
+        assert accepted is not None, "whoever takes no turn was carried out before"
+        return accepted
+
+    def _carried_out(self, command: Command) -> Accepted | None:
+        found = self.aggregates.load_balancer_as_of(command.load_balancer_id, command.origin.command_id)
+        return None if found is None else Accepted(*found)
+
+
+def _require_unlocked(load_balancer: LoadBalancer, below: Sequence[UUID], states: Sequence[ProvisioningStatus]) -> None:
+    if states:
+        load_balancer.require_state(*states)
+    else:
+        load_balancer.require_at_rest(below)
+
+
+def _require_match(load_balancer: LoadBalancer, id: UUID | None, origin: Origin) -> None:
+    """The tag is that of the object's settings; a status that changed meanwhile does not count."""
+    if origin.if_match is None or id is None:
+        return
+    edited = load_balancer.edited(id)
+    if edited is None or not origin.if_match.allows(edited):
+        raise PreconditionFailed(id)
