@@ -14,6 +14,7 @@ from benchmarks.api_alone import requests_of_the_api
 from benchmarks.append import appends
 from benchmarks.local_amphora import real_amphorae
 from benchmarks.result import FULL, QUICK, Extent, Result, table
+from benchmarks.whole_api import whole_api
 from benchmarks.whole_way import create_to_active
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,7 @@ BENCHMARKS: Mapping[str, Callable[[Extent], list[Result]]] = {
     "whole-way": create_to_active,
     "local": real_amphorae,
     "append": appends,
+    "api": whole_api,
 }
 
 

@@ -13,8 +13,9 @@ import psycopg
 from benchmarks.load import Request, Volley, median, volley
 from benchmarks.processes import cpu_seconds, resident_mebibytes
 from benchmarks.result import Extent, Result
-from benchmarks.stage import Server, Stage, stage
+from benchmarks.stage import MEMBER, Server, Stage, stage
 from infra.event_store import ORDER_LOCK
+from infra.settings import AuthStrategy
 
 ROOT = "/v2/lbaas"
 LARGE, SMALL = 1_000, 10
@@ -37,7 +38,7 @@ class _Cost:
 
 
 def requests_of_the_api(extent: Extent) -> list[Result]:
-    with stage() as here:
+    with stage(AuthStrategy.TESTING) as here:
         return [*_posts_and_gets(here, extent), *_large_trees(here, extent), _memory(here)]
 
 
@@ -45,9 +46,11 @@ def _posts_and_gets(here: Stage, extent: Extent) -> list[Result]:
     """In turns, so that whatever else the machine does concerns all of them."""
     document = {"project_id": "p", "vip_subnet_id": str(uuid4()), "name": "bench", "description": "x" * 100}
     write = Request.of(here.bare.port, "POST", "/rows", document)
-    post = Request.of(here.api.port, "POST", f"{ROOT}/loadbalancers", {"loadbalancer": document})
+    post = Request.of(here.api.port, "POST", f"{ROOT}/loadbalancers", {"loadbalancer": document}, MEMBER)
     read = Request.of(here.bare.port, "GET", f"/rows/{_object_of(write)['id']}")
-    get = Request.of(here.api.port, "GET", f"{ROOT}/loadbalancers/{_object_of(post)['loadbalancer']['id']}")
+    get = Request.of(
+        here.api.port, "GET", f"{ROOT}/loadbalancers/{_object_of(post)['loadbalancer']['id']}", None, MEMBER
+    )
     kinds = ((here.bare, write), (here.api, post), (here.bare, read), (here.api, get))
     for server, request in kinds:
         _cost(here, server, request, 100)  # until caches are warm

@@ -4,9 +4,10 @@ import json
 import multiprocessing
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 
 CONNECTIONS = 8
 
@@ -19,9 +20,17 @@ class Request:
     raw: bytes
 
     @classmethod
-    def of(cls, port: int, method: str, path: str, document: object = None) -> "Request":
+    def of(
+        cls,
+        port: int,
+        method: str,
+        path: str,
+        document: object = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> "Request":
         body = b"" if document is None else json.dumps(document).encode()
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         return cls(port, head.encode() + body)
 

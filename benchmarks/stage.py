@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import psycopg
 
 from benchmarks import baseline
+from benchmarks.load import Request
 from benchmarks.processes import of_directory
 from infra.embedded_postgres import EmbeddedPostgres
 from infra.migration import upgrade
@@ -20,6 +22,15 @@ from infra.settings import AuthStrategy, Profile, Settings
 from tests.system.api import until
 
 HOST = "127.0.0.1"
+MEMBER = {
+    "X-Identity-Status": "Confirmed",
+    "X-Project-Id": "p",
+    "X-User-Id": "somebody",
+    "X-Roles": "member,reader",
+}
+"""Of a request by a member of a project, with policy and quota in place (strategy *testing*)."""
+
+API = ("-m", "infra.cli", "api", "--config-file")
 
 
 @dataclass(frozen=True)
@@ -75,11 +86,11 @@ def database() -> Iterator[tuple[str, Path]]:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def stage(strategy: AuthStrategy = AuthStrategy.NOAUTH) -> Iterator[Stage]:
     with database() as (url, directory), ExitStack() as stack:
         settings = Settings(
             profile=Profile.NOOP,
-            auth_strategy=AuthStrategy.NOAUTH,
+            auth_strategy=strategy,
             database_url=url,
             state_directory=directory,
             api_port=_free_port(),
@@ -87,9 +98,27 @@ def stage() -> Iterator[Stage]:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(baseline.TABLE)
         bare_settings = replace(settings, api_port=_free_port())
-        api = stack.enter_context(_served("api", settings, ["-m", "infra.cli", "api", "--config-file"], directory))
+        api = stack.enter_context(_served("api", settings, API, directory))
         bare = stack.enter_context(_served("bare", bare_settings, ["-m", "benchmarks.baseline"], directory))
         yield Stage(settings, api, bare, directory / "postgresql")
+
+
+def started_in(here: Stage) -> float:
+    """Seconds that another API on the same database takes from its start to its first answer."""
+    settings = replace(here.settings, api_port=_free_port())
+    name = f"another-{settings.api_port}"
+    began = time.monotonic()
+    with _served(name, settings, API, here.postgres.parent):
+        until(lambda: _answers(settings.api_port), 20, "an answer")
+        return time.monotonic() - began
+
+
+def _answers(port: int) -> bool:
+    try:
+        Request.of(port, "GET", "/v2/lbaas/providers").send()
+    except (OSError, RuntimeError):
+        return False
+    return True
 
 
 @contextmanager

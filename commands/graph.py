@@ -118,7 +118,7 @@ class _Reading:
         """Raises Invalid for names that are missing or given twice."""
         inline = [pool for listener in listeners for pool in _pools_within(listener)]
         for pool in inline:
-            if not pool.attributes.get("name"):
+            if not _POOL.said(pool).get("name"):
                 raise Invalid("Validation failure: Pools must be named when creating a fully populated loadbalancer.")
         definitions = [said.inside("pools", pool) for pool in pools]
         definitions += [pool for pool in inline if pool.attributes.keys() - _OF_A_REFERENCE]

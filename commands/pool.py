@@ -76,6 +76,11 @@ class PoolHandler:
         return self._deciding.carry_out(command, decide, of=command.pool_id)
 
     def remove(self, command: RemovePool) -> Accepted:
+        """That a policy needs it is said before anything about its load balancer's state."""
+        self._deciding.aggregates.load_balancer(command.load_balancer_id).tree.require_not_redirected_to(
+            command.pool_id
+        )
+
         def decide(load_balancer: LoadBalancer) -> None:
             load_balancer.remove_pool(command.pool_id)
             self._providers.ask(load_balancer.provider, "pool_delete", command.pool_id)

@@ -609,13 +609,21 @@ class LoadBalancer(Aggregate):
         gone = tuple(dict.fromkeys(each for ref in refs for each in (ref, *self.tree.below(ref.id))))
         shown = {id: status for id, status in statuses.items() if id in self.progress.marks}
         if shown or gone:
-            self._statuses_set(statuses=shown, since=self.revision, gone=gone)
+            listeners, policies = self.tree.left_by(gone)
+            self._statuses_set(
+                statuses=shown, since=self.revision, gone=gone, listeners=listeners, l7_policies=policies
+            )
 
     @event(events.StatusesSet)
     def _statuses_set(
-        self, statuses: Mapping[UUID, ProvisioningStatus], since: Revision, gone: tuple[Ref, ...]
+        self,
+        statuses: Mapping[UUID, ProvisioningStatus],
+        since: Revision,
+        gone: tuple[Ref, ...],
+        listeners: tuple[Listener, ...],
+        l7_policies: tuple[L7Policy, ...],
     ) -> None:
-        self.tree = self.tree.without(gone)
+        self.tree = self.tree.without(gone).with_listeners(listeners).with_l7_policies(l7_policies)
         self.progress = self.progress.told(statuses, since).without(gone)
 
     def release_statuses(self) -> None:

@@ -256,12 +256,15 @@ class StatusesSet(Event):
     statuses  provisioning statuses, shown until the object is changed again
     since     the revision at that time
     gone      objects that were said to be deleted, with all below them
+    listeners, l7_policies  those that referred to them, or move up, as they are without them
     """
 
     TOPIC = "LoadBalancerStatusesSet"
     statuses: Mapping[UUID, ProvisioningStatus]
     since: Revision
     gone: tuple[Ref, ...]
+    listeners: tuple[Listener, ...]
+    l7_policies: tuple[L7Policy, ...]
 
 
 class StatusesReleased(Event):

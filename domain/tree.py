@@ -1,12 +1,12 @@
 """The objects below a load balancer, by id, and the questions that rules ask about them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from domain.errors import DefaultPoolTaken, DuplicateHealthMonitor, DuplicateListener, DuplicateMember, InUse
 from domain.health_monitor import HealthMonitor
-from domain.l7_policy import L7Policy
+from domain.l7_policy import L7Policy, renumbered
 from domain.l7_rule import MOST_RULES, L7Rule, TooManyRules
 from domain.listener import Listener
 from domain.member import Member
@@ -118,6 +118,20 @@ class Tree:
 
     def shown_with_pool(self, pool_id: UUID) -> tuple[Ref, ...]:
         return tuple(Ref(Kind.LISTENER, listener.id) for listener in self.listeners_of(pool_id))
+
+    def left_by(self, refs: Iterable[Ref]) -> tuple[tuple[Listener, ...], tuple[L7Policy, ...]]:
+        """What refers to objects that are gone, or moves up, as it is without them."""
+        gone = {ref.id for ref in refs}
+        remaining = [listener for listener in self.listeners.values() if listener.id not in gone]
+        listeners = (listener.detached() for listener in remaining if listener.default_pool_id in gone)
+        policies = (policy for listener in remaining for policy in self._policies_without(listener.id, gone))
+        return tuple(listeners), tuple(policy for policy in policies if policy != self.l7_policies[policy.id])
+
+    def _policies_without(self, listener_id: UUID, gone: Set[UUID]) -> tuple[L7Policy, ...]:
+        left = [policy for policy in self.policies_of(listener_id) if policy.id not in gone]
+        return renumbered(
+            [replace(policy, redirect_pool_id=None) if policy.redirect_pool_id in gone else policy for policy in left]
+        )
 
     # Changes
 

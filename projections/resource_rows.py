@@ -100,7 +100,9 @@ def statuses_set(event: events.StatusesSet) -> Sequence[Change]:
         )
         for id, status in event.statuses.items()
     ]
-    return [*set_by_hand, *_gone(event, event.gone)]
+    left = [(Kind.LISTENER, each) for each in event.listeners] + [(Kind.L7_POLICY, each) for each in event.l7_policies]
+    changed = [Update(kind, {"id": each.id, "document": each}) for kind, each in left]
+    return [*set_by_hand, *changed, *_gone(event, event.gone)]
 
 
 @rows_of.register

@@ -12,7 +12,8 @@ from projections.view import answer, id_or_none, require_no_arguments
 
 _SUMS = """
 SELECT min(o.project_id) AS project_id,
-       coalesce(sum(t.active_connections) FILTER (WHERE a.stage = 'in service'), 0)::bigint AS active_connections,
+       coalesce(sum(t.active_connections)
+           FILTER (WHERE a.stage = 'in service' OR t.amphora_id = t.listener_id), 0)::bigint AS active_connections,
        coalesce(sum(t.bytes_in), 0)::bigint AS bytes_in,
        coalesce(sum(t.bytes_out), 0)::bigint AS bytes_out,
        coalesce(sum(t.request_errors), 0)::bigint AS request_errors,
@@ -25,7 +26,10 @@ _OF_LISTENERS = "(SELECT l.id, b.project_id FROM listeners l JOIN load_balancers
 
 
 class Statistics:
-    """Connections that are open count on amphorae in service only; what has passed counts for ever."""
+    """Connections that are open count on amphorae in service only; what has passed counts for ever.
+
+    A provider without amphorae counts for the listener itself: its rows have the listener's id for the amphora's.
+    """
 
     def __init__(self, pool: ConnectionPool[Any], title: str, rule: str, owners: str, owner: str) -> None:
         self._pool = pool

@@ -38,6 +38,13 @@ def confirm(load_balancer: LoadBalancer) -> None:
         load_balancer.configuration_is_applied(amphora_id, load_balancer.revision, "sha", held)
 
 
+def refuse(load_balancer: LoadBalancer, *ids: UUID) -> None:
+    """Its first amphora refuses the latest revision because of these objects; everything else runs."""
+    amphora_id = load_balancer.amphora_ids[0]
+    load_balancer.configuration_is_refused(amphora_id, load_balancer.revision, dict.fromkeys(ids, "no"))
+    confirm(load_balancer)
+
+
 def an_active_load_balancer(**said: Any) -> LoadBalancer:
     load_balancer = a_load_balancer(**said)
     confirm(load_balancer)

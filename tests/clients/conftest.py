@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients.openstack_command import OpenStack
+from tests.clients.sdk import LoadBalancing
 from tests.clients.tree import Tree, a_tree
 from tests.noop.conftest import Noop, noop, noop_service
 
@@ -26,6 +27,15 @@ def openstack(noop: Noop, request: pytest.FixtureRequest) -> Iterator[OpenStack]
     root.setLevel(level)
     left_out = {command: client.left_out(command) for command in getattr(request.function, "commands", ())}
     assert not any(left_out.values()), f"options that have no case: {left_out}"
+
+
+@pytest.fixture
+def sdk(noop: Noop, request: pytest.FixtureRequest) -> Iterator[LoadBalancing]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        client = LoadBalancing(f"http://127.0.0.1:{noop.service.port}")
+        yield client
+    assert set(getattr(request.function, "methods", ())) <= client.called
 
 
 @pytest.fixture

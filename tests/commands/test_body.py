@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from commands import health_monitor, listener, load_balancer, member, pool
+from commands import health_monitor, l7_policy, l7_rule, listener, load_balancer, member, pool, quota
 from commands.body import Parser, Received, received
 from domain.errors import Invalid, Refused
 from domain.listener import Listener, ListenerProtocol
 
 PARSERS: dict[str, Parser[Any]] = {
     module.__name__.rpartition(".")[2]: module.PARSER
-    for module in (health_monitor, listener, load_balancer, member, pool)
+    for module in (health_monitor, l7_policy, l7_rule, listener, load_balancer, member, pool, quota)
 }
 
 json_values = some.recursive(

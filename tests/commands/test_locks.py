@@ -7,12 +7,14 @@ from uuid import UUID
 import pytest
 
 from commands.health_monitor import AddHealthMonitor, HealthMonitorHandler
+from commands.load_balancer import DeleteLoadBalancer, LoadBalancerHandler
+from commands.pool import PoolHandler, RemovePool
 from commands.ports import Origin
 from domain.deployment import Deployment
-from domain.errors import Immutable, InvalidState
+from domain.errors import HasChildren, Immutable, InUse, InvalidState
 from domain.fields import ProvisioningStatus
 from domain.load_balancer import MOST_UNAPPLIED_CHANGES
-from tests.commands.cases import CASES, Case, ids
+from tests.commands.cases import CASES, Case, ids, redirected_to
 from tests.commands.site import Site
 from tests.given import a_health_monitor
 
@@ -120,6 +122,23 @@ def test_strict_only_rules_need_their_policy_at_rest(case: Case, site: Site) -> 
         require_refused(case, site, f"L7Policy {policy_id} is immutable and cannot be updated.")
     else:
         case.carry_out(site, case.command(site))
+
+
+def test_strict_that_a_policy_needs_a_pool_is_said_before_the_lock(site: Site) -> None:
+    redirected_to(site)
+    assert site.now.provisioning_status == ProvisioningStatus.PENDING_UPDATE
+
+    with pytest.raises(InUse) as refusal:
+        PoolHandler(site.deciding).remove(RemovePool(site.id, site.pool.id, Origin()))
+
+    assert str(refusal.value) == f"Pool {site.pool.id} is in use by L7 policy {site.policy.id}"
+
+
+def test_strict_that_a_load_balancer_has_children_is_said_before_the_lock(site: Site) -> None:
+    site.rename()
+
+    with pytest.raises(HasChildren):
+        LoadBalancerHandler(site.deciding, site, site).delete(DeleteLoadBalancer(site.id, False, Origin()))
 
 
 def test_strict_a_new_monitor_needs_its_pool_at_rest(site: Site) -> None:

@@ -80,12 +80,13 @@ def a_history(seed: int, *, is_deleted: bool = True) -> History:
 
 
 def set_by_hand(history: History) -> None:
-    """Some statuses, and the end of a few objects on which nothing depends; others are released again."""
+    """Some statuses, and the end of a few objects; others are released again."""
     load_balancer, random = history.load_balancer, history.random
     told = {id: random.choice(list(ProvisioningStatus)) for id in load_balancer.progress.marks if random.random() < 0.4}
     tree = load_balancer.tree
-    leaves = [*tree.members, *tree.health_monitors, *tree.l7_rules]
-    load_balancer.set_statuses(told, deleted=[id for id in leaves if random.random() < 0.2])
+    below = [*tree.members, *tree.health_monitors, *tree.l7_policies, *tree.l7_rules]
+    objects = [*tree.listeners, *tree.pools, *below]
+    load_balancer.set_statuses(told, deleted=[id for id in objects if random.random() < 0.1])
     if random.random() < 0.5:
         load_balancer.release_statuses()
     history.remember()
