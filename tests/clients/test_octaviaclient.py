@@ -34,9 +34,9 @@ def test_every_command_that_waits_returns_when_it_is_done(openstack: OpenStack, 
     creations = creating(add, noop.api.post("/pools", "pool", **pool)["id"])
     policy = noop.api.post("/l7policies", "l7policy", listener_id=below.front, action="REJECT")["id"]
     whole, one, other, gone = (noop.active_load_balancer(provider="amphora")["id"] for _ in range(4))
-    broken = a_broken_amphora(noop, other)
+    to_replace, to_configure, broken = the_amphora(noop, one), the_amphora(noop, other), a_broken_amphora(noop, other)
     changes = {**changing(change), **clearing(clear), "failover": (whole,)}
-    changes |= {"amphora failover": (the_amphora(noop, one),), "amphora configure": (the_amphora(noop, other),)}
+    changes |= {"amphora failover": (to_replace,), "amphora configure": (to_configure,)}
     deletions = {**deleting(above, below, policy), "delete": (gone,), "amphora delete": (broken,)}
     assert {*creations, *changes, *deletions} == {command for command in installed() if waits(command)}
 
