@@ -54,7 +54,7 @@ class AmphoraHandler:
         self._deciding = deciding
         self._aggregates = deciding.aggregates
 
-    def fail_over(self, command: FailOverAmphora) -> Accepted:
+    def fail_over(self, command: FailOverAmphora) -> Accepted | None:
         """Where locks are strict, its load balancer has to be at rest. Raises Immutable, NotFound."""
 
         def decide(load_balancer: LoadBalancer) -> Sequence[Amphora]:
@@ -66,7 +66,7 @@ class AmphoraHandler:
 
         return self._carry_out(command, decide)
 
-    def configure(self, command: ConfigureAmphora) -> Accepted:
+    def configure(self, command: ConfigureAmphora) -> Accepted | None:
         """Raises NotFound."""
 
         def decide(load_balancer: LoadBalancer) -> Sequence[Amphora]:
@@ -76,7 +76,7 @@ class AmphoraHandler:
 
         return self._carry_out(command, decide)
 
-    def delete(self, command: DeleteAmphora) -> Accepted:
+    def delete(self, command: DeleteAmphora) -> Accepted | None:
         """Raises Immutable for any but a failed one, NotFound."""
 
         def decide(load_balancer: LoadBalancer) -> Sequence[Amphora]:

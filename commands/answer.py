@@ -89,9 +89,9 @@ def changed(response: Response, accepted: Accepted, root: str, shown: dict[str, 
     _tagged(response, accepted, root, shown)
 
 
-def removed(response: Response, accepted: Accepted, status: str = falcon.HTTP_204) -> None:
+def removed(response: Response, accepted: Accepted | None, status: str = falcon.HTTP_204) -> None:
     """The answer to a deletion, or to anything else that shows no object."""
-    if accepted.is_dry_run:
+    if accepted is not None and accepted.is_dry_run:
         return _told(response, accepted)
     empty(response, status)
 

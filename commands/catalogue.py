@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 from falcon import Request, Response
@@ -11,7 +11,7 @@ from falcon import Request, Response
 from commands.answer import Row, View, answer, empty
 from commands.body import Parser, Received
 from commands.ports import Aggregates, Origin
-from commands.request import caller_of, object_of, origin_of, require_no_arguments
+from commands.request import caller_of, new_id, object_of, origin_of, require_no_arguments
 from commands.turns import Turns
 from domain.availability_zone import AvailabilityZone, AvailabilityZoneProfile
 from domain.errors import ConstraintBroken, NotAnOption, NotFound, Refused
@@ -110,7 +110,7 @@ class EntriesResource:
         require_may(req, self._kind, "post")
         require_truth(received)
         self.require_allowed(settings)
-        id = uuid4()
+        id = new_id(req)
         self._handler.create(id, settings, origin_of(req))
         resp.status = "201 Created"
         answer(resp, {self._kind.root: self._view.show(row_of(id, settings))})

@@ -9,7 +9,7 @@ import msgspec
 from falcon import Request, Response
 
 from commands.accepted import Accepted
-from commands.amphora import AmphoraHandler, Command, ConfigureAmphora, DeleteAmphora, FailOverAmphora
+from commands.amphora import AmphoraHandler, ConfigureAmphora, DeleteAmphora, FailOverAmphora
 from commands.answer import answer
 from commands.control import ControlHandler, Said, read, said_in
 from commands.deciding import Deciding
@@ -94,31 +94,26 @@ class ReportedAmphorae(AmphoraHandler):
         super().__init__(deciding)
         self._control = control
 
-    def fail_over(self, command: FailOverAmphora) -> Accepted:
+    def fail_over(self, command: FailOverAmphora) -> Accepted | None:
         return self._unless_told(command, super().fail_over)
 
-    def configure(self, command: ConfigureAmphora) -> Accepted:
+    def configure(self, command: ConfigureAmphora) -> Accepted | None:
         return self._unless_told(command, super().configure)
 
-    def delete(self, command: DeleteAmphora) -> Accepted:
+    def delete(self, command: DeleteAmphora) -> Accepted | None:
         told = self._control.reported_amphora(command.amphora_id)
         if told is None or "status" not in told:
             return super().delete(command)
         if told["status"] != "ERROR":
             raise Immutable("amphora", command.amphora_id)
-        accepted = self._nothing_more(command)
         gone = {"status": DELETED}
         self._control.tell(lambda control: control.report_amphora(command.amphora_id, gone), command.origin)
-        return accepted
+        return None
 
-    def _unless_told(self, command: _A, carry_out: Callable[[_A], Accepted]) -> Accepted:
+    def _unless_told(self, command: _A, carry_out: Callable[[_A], Accepted | None]) -> Accepted | None:
         try:
             return carry_out(command)
         except NotFound:
             if self._control.reported_amphora(command.amphora_id) is None:
                 raise
-            return self._nothing_more(command)
-
-    def _nothing_more(self, command: Command) -> Accepted:
-        load_balancer = self._aggregates.load_balancer(command.load_balancer_id)
-        return Accepted(load_balancer, load_balancer.modified_on)
+            return None

@@ -9,7 +9,7 @@ from commands.accepted import Accepted, saved
 from commands.ports import Aggregates, Origin, ProviderGate
 from commands.turns import Turns
 from domain.deployment import Deployment
-from domain.errors import PreconditionFailed
+from domain.errors import Immutable, InvalidState, PreconditionFailed
 from domain.fields import ProvisioningStatus
 from domain.load_balancer import LoadBalancer
 
@@ -60,10 +60,19 @@ class Deciding:
             _require_match(load_balancer, of, command.origin)
             if self.deployment.strict_immutability:
                 _require_unlocked(load_balancer, below, states)
+            if ProvisioningStatus.ERROR not in states:  # a deletion calls off what waits
+                self._require_room(load_balancer, of_itself=bool(states))
             decide(load_balancer)
             return saved(self.aggregates, load_balancer, origin=command.origin)
 
         return self.in_turn(command, decided)
+
+    def _require_room(self, load_balancer: LoadBalancer, *, of_itself: bool) -> None:
+        if load_balancer.unapplied_changes < self.deployment.most_unapplied_changes:
+            return
+        if of_itself:
+            raise InvalidState(load_balancer.provisioning_status, load_balancer.id)
+        raise Immutable("Load Balancer", load_balancer.id)
 
     def in_turn(self, command: Command, decided: Callable[[], Accepted]) -> Accepted:
         """When the log holds the command already, its answer was lost and not its effect: what it left answers."""

@@ -12,6 +12,8 @@ from domain.listener import Listener, ListenerProtocol
 from domain.pool import Pool
 from domain.tls import TlsRules
 
+MOST_UNAPPLIED_CHANGES = 1_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
@@ -36,6 +38,7 @@ class Deployment:
 
     reserved_ips, reserved_cidrs  where no member may be, nor be checked
     udp_connect_delay             the shortest delay of UDP-CONNECT health monitors, seconds
+    most_unapplied_changes        of one load balancer; beyond it a change is refused with the 409 that clients retry
     strict_immutability           a load balancer with a change under way takes no other, as in Octavia
     """
 
@@ -47,6 +50,7 @@ class Deployment:
     udp_connect_delay: int = 3
     reserved_ips: tuple[str, ...] = ("169.254.169.254",)
     reserved_cidrs: tuple[str, ...] = ()
+    most_unapplied_changes: int = MOST_UNAPPLIED_CHANGES
     strict_immutability: bool = False
 
     # Listeners

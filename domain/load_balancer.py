@@ -22,9 +22,6 @@ from domain.progress import Blame, Confirmation, Kind, Progress, Reached, Ref
 from domain.tree import Tree
 from domain.vip import Vip
 
-MOST_UNAPPLIED_CHANGES = 1_000
-"""Per load balancer; beyond it a change is refused with the 409 that every client retries."""
-
 RESOURCES = {
     Kind.LOAD_BALANCER: "Load Balancer",
     Kind.LISTENER: "Listener",
@@ -167,8 +164,8 @@ class LoadBalancer(Aggregate):
         return None if marks is None else marks.edited
 
     def change(self, settings: LoadBalancerSettings) -> None:
-        """Raises InvalidState where what is below it could not be changed either, Invalid for its settings."""
-        if not self._is_changeable:
+        """Raises InvalidState once the deletion was asked for, Invalid for its settings."""
+        if self.being_deleted:
             raise InvalidState(self.provisioning_status, self.id)
         if self.vip.vnic_type == VnicType.DIRECT and settings.vip_sg_ids:
             raise Invalid("Validation failure: VIP Security Groups are not allowed with VNIC direct type")
@@ -182,13 +179,14 @@ class LoadBalancer(Aggregate):
     # What may be changed
 
     def require_changeable(self) -> None:
-        """Raises Immutable once the deletion was asked for, or when too many changes wait for the amphorae."""
-        if not self._is_changeable:
+        """Raises Immutable once the deletion was asked for."""
+        if self.being_deleted:
             raise Immutable("Load Balancer", self.id)
 
     @property
-    def _is_changeable(self) -> bool:
-        return not self.being_deleted and len(self.progress.asked_at) < MOST_UNAPPLIED_CHANGES
+    def unapplied_changes(self) -> int:
+        """How many wait for the amphorae."""
+        return len(self.progress.asked_at)
 
     def require_at_rest(self, above: Iterable[UUID] = ()) -> None:
         """As Octavia has it: nothing is changed below a load balancer, a pool or an L7 policy that is not ACTIVE."""

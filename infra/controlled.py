@@ -231,6 +231,8 @@ class PostgresEverything:
             self._forget_quota(str(project_id))
         with self._pool.connection() as connection:
             connection.execute("DELETE FROM statistics")
+            connection.execute("DELETE FROM quota_uses")
+            connection.execute("DELETE FROM quotas")
             connection.execute("DELETE FROM idempotency")
             connection.execute("DELETE FROM reported_amphorae")
 

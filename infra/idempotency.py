@@ -11,7 +11,9 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from itertools import count
+from threading import Event
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -20,7 +22,7 @@ import psycopg
 from falcon import Request, Response
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from commands.request import Repetition, bytes_of, caller_of, is_asked_for
 from domain.caller import Caller
@@ -46,6 +48,7 @@ RETURNING request_id
 _FIND = "SELECT request_id, fingerprint, required, status, headers, body FROM idempotency WHERE key_id = %s"
 _FINISH = "UPDATE idempotency SET status = %s, headers = %s, body = %s, required = %s WHERE key_id = %s"
 _FORGET = "DELETE FROM idempotency WHERE key_id = %s AND status IS NULL"
+_IS_RECORDED = "SELECT FROM commits WHERE command_id = %s"
 _FORGET_OLD = f"DELETE FROM idempotency WHERE begun_at < clock_timestamp() - interval '{KEPT}'"
 
 
@@ -159,9 +162,21 @@ class Idempotency:
             return
         try:
             with begun.lock:
+                _restore_deletion(begun, req, resp)
                 _keep(begun, resp)
         except psycopg.Error as error:
             _log.warning("%s: the answer was not kept: %s", req.context.request_id, error)
+
+
+def _restore_deletion(begun: _Begun, req: Request, resp: Response) -> None:
+    """What was deleted cannot be found again: of a deletion whose answer was lost, the log alone knows."""
+    repetition: Repetition = req.context.repetition
+    if req.method != "DELETE" or not repetition.is_repeated or resp.status_code != HTTPStatus.NOT_FOUND:
+        return
+    if begun.connection.execute(_IS_RECORDED, (repetition.command_id,)).fetchone() is None:
+        return
+    resp.status = falcon.HTTP_202 if "/quotas/" in req.path else falcon.HTTP_204
+    resp.data, resp.text, resp.content_type = None, None, None
 
 
 def _keep(begun: _Begun, resp: Response) -> None:
@@ -177,10 +192,14 @@ def _keep(begun: _Begun, resp: Response) -> None:
         begun.connection.execute(_FORGET, (begun.key_id,))
 
 
-def forget_old(pool: ConnectionPool[Any]) -> None:
-    """Remove what was kept for its day."""
-    with pool.connection() as connection:
-        connection.execute(_FORGET_OLD)
+def keep_forgetting(pool: ConnectionPool[Any], stop: Event, every_seconds: float) -> None:
+    """Remove what was kept for its day, until `stop` is set."""
+    while not stop.wait(every_seconds):
+        try:
+            with pool.connection() as connection:
+                connection.execute(_FORGET_OLD)
+        except (psycopg.Error, PoolTimeout) as error:
+            _log.warning("old idempotency keys stay for now: %s", error)
 
 
 def _require_sensible(key: str) -> None:

@@ -68,10 +68,14 @@ class NoopProviderDriver:
 
     def flavor_capabilities(self) -> Mapping[str, str]:
         self._fail_in("get_supported_flavor_metadata")
+        if self.keeps_amphorae:
+            return _FLAVOR_CAPABILITIES
         return {"amp_image_tag": "The glance image tag to use for this load balancer."}
 
     def zone_capabilities(self) -> Mapping[str, str]:
         self._fail_in("get_supported_availability_zone_metadata")
+        if self.keeps_amphorae:
+            return _ZONE_CAPABILITIES
         return {
             "compute_zone": "The compute availability zone to use for this loadbalancer.",
             "volume_zone": "The volume availability zone to use for this loadbalancer.",

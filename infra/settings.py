@@ -281,6 +281,7 @@ class Settings:
             udp_connect_delay=self.udp_connect_min_interval_health_monitor,
             reserved_ips=self.reserved_ips,
             reserved_cidrs=self._closed(self.reserved_cidrs),
+            most_unapplied_changes=self.max_unapplied_changes,
             strict_immutability=self.strict_immutability,
         )
 

@@ -30,6 +30,7 @@ from infra.controlled import ControlledApi, Holding, Told, control_routes
 from infra.event_store import CHANNEL as EVENTS_CHANNEL
 from infra.event_store import EventStore
 from infra.gates import behind_gates
+from infra.idempotency import keep_forgetting
 from infra.identity import Allows, nothing
 from infra.local_compute import LocalCompute
 from infra.local_network import LocalNetwork
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 CONSUMER = "processes"
 _SWEEP_SECONDS = 10.0
+_FORGET_SECONDS = 600.0
 # Statements are prepared while a queue is empty and a table small: a plan that reads the whole table would stay.
 _SESSION = "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=5s -c enable_seqscan=off"
 Network = LocalNetwork | NoopNetwork
@@ -143,6 +145,7 @@ def run_worker(settings: Settings, stop: Event) -> None:
     beside = [
         Thread(target=runner.run, args=(stop,), name="processes", daemon=True),
         Thread(target=sweep.run, args=(stop, _SWEEP_SECONDS), name="sweep", daemon=True),
+        Thread(target=keep_forgetting, args=(pool, stop, _FORGET_SECONDS), name="old keys", daemon=True),
     ]
     for thread in beside:
         thread.start()

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from infra.idempotency import keep_forgetting
 from infra.local_network import VIP_SUBNET
 from tests.api.conftest import Api
+from tests.system.api import until
 
 pytestmark = pytest.mark.postgres
 
@@ -178,3 +181,56 @@ def test_a_dry_run_does_not_use_up_a_key(api: Api) -> None:
     real = api.call("POST", "/loadbalancers", body, headers=headers)
 
     assert real.status_code == 201
+
+
+def test_deletions_and_catalogue_entries_whose_answers_were_lost_are_answered_again(api: Api) -> None:
+    profile = {"flavorprofile": {"name": "p", "provider_name": "amphora", "flavor_data": "{}"}}
+    made, removed = key(), key()
+
+    first = api.call("POST", "/flavorprofiles", profile, headers=made)
+    lose_answers(api)
+    second = api.call("POST", "/flavorprofiles", profile, headers=made)
+    path = f"/flavorprofiles/{first.json['flavorprofile']['id']}"
+    deleted = api.call("DELETE", path, headers=removed)
+    lose_answers(api)
+    again = api.call("DELETE", path, headers=removed)
+    other = api.call("DELETE", path, headers=key())
+
+    assert (first.status_code, second.text) == (201, first.text)
+    assert (deleted.status_code, again.status_code, again.text, other.status_code) == (204, 204, "", 404)
+
+
+def test_a_deletion_that_came_to_its_end_is_answered_again(api: Api) -> None:
+    load_balancer = api.load_balancer()
+    path, headers = f"/loadbalancers/{load_balancer['id']}", key()
+    api.call("DELETE", path, headers=headers)
+    lose_answers(api)
+    api.finish_deletion(load_balancer)
+
+    again = api.call("DELETE", path, headers=headers)
+
+    assert (again.status_code, again.text) == (204, "")
+
+
+def test_what_was_kept_for_a_day_is_removed(api: Api) -> None:
+    api.call("POST", "/loadbalancers", a_load_balancer(), headers=key())
+    kept = key()
+    with api.pool.connection() as connection:
+        connection.execute("UPDATE idempotency SET begun_at = begun_at - interval '25 hours'")
+    api.call("POST", "/loadbalancers", a_load_balancer(), headers=kept)
+    stop = Event()
+    sweep = Thread(target=keep_forgetting, args=(api.pool, stop, 0.01))
+
+    sweep.start()
+    until(lambda: _keys(api) == 1, 5, "the old key to be gone")
+    stop.set()
+    sweep.join()
+
+    assert _keys(api) == 1
+
+
+def _keys(api: Api) -> int:
+    with api.pool.connection() as connection:
+        found = connection.execute("SELECT count(*) FROM idempotency").fetchone()
+    assert found is not None
+    return int(found[0])

@@ -10,10 +10,9 @@ from commands.health_monitor import AddHealthMonitor, HealthMonitorHandler
 from commands.load_balancer import DeleteLoadBalancer, LoadBalancerHandler
 from commands.pool import PoolHandler, RemovePool
 from commands.ports import Origin
-from domain.deployment import Deployment
+from domain.deployment import MOST_UNAPPLIED_CHANGES, Deployment
 from domain.errors import HasChildren, Immutable, InUse, InvalidState
 from domain.fields import ProvisioningStatus
-from domain.load_balancer import MOST_UNAPPLIED_CHANGES
 from tests.commands.cases import CASES, Case, ids, redirected_to
 from tests.commands.site import Site
 from tests.given import a_health_monitor

@@ -11,7 +11,6 @@ from domain.errors import (
     InvalidState,
 )
 from domain.fields import ProvisioningStatus
-from domain.load_balancer import MOST_UNAPPLIED_CHANGES
 from domain.load_balancer_events import LoadBalancerSettings
 from tests.domain.planted import Planted
 from tests.given import (
@@ -67,18 +66,15 @@ def test_a_state_that_is_not_allowed_is_named(planted: Planted) -> None:
     assert str(refusal.value) == f"Invalid state PENDING_UPDATE of loadbalancer resource {planted.load_balancer.id}"
 
 
-def test_too_many_changes_that_wait_are_enough() -> None:
+def test_changes_that_wait_are_counted_until_they_run() -> None:
     it = an_active_load_balancer()
-    for _ in range(MOST_UNAPPLIED_CHANGES):
+    for _ in range(3):
         it.change(it.settings)
-
-    with pytest.raises(InvalidState):
-        it.change(it.settings)
-    with pytest.raises(Immutable):
-        it.add_listener(a_listener())
+    waiting = it.unapplied_changes
 
     confirm(it)
-    it.add_listener(a_listener())
+
+    assert (waiting, it.unapplied_changes) == (3, 0)
 
 
 # Deletion

@@ -250,6 +250,7 @@ def test_a_reset_forgets_everything(noop: Noop) -> None:
 
     for many in ("loadbalancers", "listeners", "pools", "healthmonitors", "l7policies", "flavors", "flavorprofiles"):
         assert noop.request("GET", f"/{many}")[1][many] == [], many
+    assert noop.request("GET", "/quotas")[1]["quotas"] == []
     assert noop.request("GET", "/quotas/p")[1]["quota"]["loadbalancer"] == -1
     assert noop.request("GET", tree["members"])[0] == 404
     noop.active_load_balancer()  # neither held nor faulty
@@ -304,3 +305,10 @@ def test_a_record_that_says_error_can_be_deleted_and_another_cannot(noop: Noop) 
 
 def test_a_record_with_a_key_that_amphorae_do_not_have_is_refused(noop: Noop) -> None:
     noop.control("amphorae", {"op": "create", "amphora": {"color": "red"}}, status=400)
+
+
+def test_a_record_of_no_load_balancer_can_be_deleted_too(noop: Noop) -> None:
+    made = json.loads(noop.control("amphorae", {"op": "create", "amphora": {"status": "ERROR"}}, status=200))["id"]
+
+    assert noop.api.ask("DELETE", f"/v2/octavia/amphorae/{made}")[0] == 204
+    assert made not in amphorae(noop)
