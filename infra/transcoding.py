@@ -14,6 +14,28 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
 from eventsourcing.utils import get_topic, resolve_topic
 
+from domain.amphora import Amphora
+from domain.availability_zone import AvailabilityZone, AvailabilityZoneProfile
+from domain.control import Control
+from domain.flavor import Flavor, FlavorProfile
+from domain.health import FailoverGuard, LoadBalancerHealth
+from domain.load_balancer import LoadBalancer
+from domain.quota import Quota
+
+# Importing an aggregate registers the names of its events: whoever reads the log needs all of them.
+AGGREGATES = (
+    Amphora,
+    AvailabilityZone,
+    AvailabilityZoneProfile,
+    Control,
+    FailoverGuard,
+    Flavor,
+    FlavorProfile,
+    LoadBalancer,
+    LoadBalancerHealth,
+    Quota,
+)
+
 _NOT_IN_STATE = {"originator_id", "originator_version"}
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import ssl
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -70,8 +71,11 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path, TestAuthority("ours", tmp_path), TestAuthority("theirs", tmp_path))
+def place() -> Iterator[Place]:
+    """Not below tmp_path: the path of a unix socket holds 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="tls-") as name:
+        directory = Path(name)
+        yield Place(directory, TestAuthority("ours", directory), TestAuthority("theirs", directory))
 
 
 @pytest.fixture(scope="module")
