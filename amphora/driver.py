@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Protocol
 from uuid import UUID
 
-from amphora.wire import stamp_of
+from amphora.wire import Stamp, stamp_of
 
 
 class AmphoraError(Exception):
@@ -126,6 +126,10 @@ class AmphoraDriver(Protocol):
         """
         ...
 
+    def configuration(self, amphora: AmphoraAddress, load_balancer_id: UUID) -> str | None:
+        """The file that the amphora holds, None when it has none: GET /1.0/loadbalancer/{load balancer}/haproxy."""
+        ...
+
     def remove_configuration(self, amphora: AmphoraAddress, load_balancer_id: UUID) -> None:
         """End HAProxy and remove its files; gone already is fine: DELETE /1.0/listeners/{load balancer}."""
         ...
@@ -142,6 +146,10 @@ class AmphoraDriver(Protocol):
 def checksum(haproxy_cfg: str) -> str:
     """By which a file is told from another one: the sha256 of its UTF-8 bytes, in hexadecimal."""
     return sha256(haproxy_cfg.encode()).hexdigest()
+
+
+def _are_of_different_logs(held: Stamp | None, offered: Stamp | None) -> bool:
+    return held is not None and offered is not None and held.log_id != offered.log_id
 
 
 def require_stamp(haproxy_cfg: str, revision: int) -> None:
@@ -195,13 +203,18 @@ class NoopAmphoraDriver:
     ) -> str:
         require_stamp(haproxy_cfg, revision)
         self._reach("load_configuration", amphora)
-        held, _ = self.configurations.get((amphora.amphora_id, load_balancer_id), (revision, ""))
-        if held > revision:
+        held, file = self.configurations.get((amphora.amphora_id, load_balancer_id), (revision, ""))
+        if held > revision and not _are_of_different_logs(stamp_of(file), stamp_of(haproxy_cfg)):
             raise OutdatedConfiguration(f"revision {revision} is older than revision {held}")
         if refused := self.refuses(amphora, haproxy_cfg):
             raise refused
         self.configurations[amphora.amphora_id, load_balancer_id] = (revision, haproxy_cfg)
         return checksum(haproxy_cfg)
+
+    def configuration(self, amphora: AmphoraAddress, load_balancer_id: UUID) -> str | None:
+        self._reach("configuration", amphora)
+        _, file = self.configurations.get((amphora.amphora_id, load_balancer_id), (0, None))
+        return file
 
     def remove_configuration(self, amphora: AmphoraAddress, load_balancer_id: UUID) -> None:
         self._reach("remove_configuration", amphora)

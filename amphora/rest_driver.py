@@ -34,6 +34,7 @@ class RestSettings:
 
     client_certificate  PEM file: the controller's certificate and its key
     server_ca           PEM file: who signs the amphorae's certificates; several while the CA changes
+    request_id          of the user's request that the present call goes back to, empty when there is none
     """
 
     client_certificate: Path
@@ -41,12 +42,14 @@ class RestSettings:
     port: int = 9443
     connect_seconds: float = 2.0
     read_seconds: float = 5.0
+    request_id: Callable[[], str] = str
 
 
 @dataclass(frozen=True)
 class Answer:
     status: int
     body: dict[str, Any] | None  # None: not a JSON object, so it did not come from an agent that is ready
+    text: str = ""
 
     @property
     def words(self) -> str:
@@ -104,6 +107,14 @@ class RestAmphoraDriver:
         self._done(amphora, "PUT", f"loadbalancer/{amphora.amphora_id}/{load_balancer_id}/haproxy", haproxy_cfg)
         self._done(amphora, "PUT", f"loadbalancer/{load_balancer_id}/reload")
         return checksum(haproxy_cfg)
+
+    def configuration(self, amphora: AmphoraAddress, load_balancer_id: UUID) -> str | None:
+        answer = self._ask(amphora, "GET", f"loadbalancer/{load_balancer_id}/haproxy")
+        if answer.status == 200:
+            return answer.text
+        if answer.status != 404 or answer.body is None:
+            _require_done(amphora, answer)
+        return None
 
     def remove_configuration(self, amphora: AmphoraAddress, load_balancer_id: UUID) -> None:
         self._done(amphora, "DELETE", f"listeners/{load_balancer_id}")
@@ -170,9 +181,12 @@ class _Agent:
 
     def _ask(self, connection: "_AgentConnection", method: str, path: str, body: str | None) -> Answer:
         try:
-            connection.request(method, path, body=(body or "").encode() if method != "GET" else None)
+            request_id = connection.request_id
+            headers = {"X-OpenStack-Request-ID": request_id} if request_id else {}
+            connection.request(method, path, body=(body or "").encode() if method != "GET" else None, headers=headers)
             response = connection.getresponse()
-            answer = Answer(response.status, _json_object(response.read()))
+            content = response.read()
+            answer = Answer(response.status, _json_object(content), content.decode(errors="replace"))
         except BaseException:
             connection.close()
             raise
@@ -199,6 +213,10 @@ class _AgentConnection(HTTPSConnection):
         self._amphora = amphora
         self._settings = settings
         self._tls = tls
+
+    @property
+    def request_id(self) -> str:
+        return self._settings.request_id()
 
     def connect(self) -> None:
         """`host` may be an IPv6 address; the time-out for reading begins when the connection is there."""

@@ -10,9 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks import seed
 from benchmarks.api_alone import requests_of_the_api
 from benchmarks.append import appends
+from benchmarks.heartbeats import heartbeats
+from benchmarks.kafka import through_kafka
 from benchmarks.local_amphora import real_amphorae
+from benchmarks.rebuild import rebuilds
 from benchmarks.result import FULL, QUICK, Extent, Result, table
 from benchmarks.whole_api import whole_api
 from benchmarks.whole_way import create_to_active
@@ -25,12 +29,18 @@ BENCHMARKS: Mapping[str, Callable[[Extent], list[Result]]] = {
     "local": real_amphorae,
     "append": appends,
     "api": whole_api,
+    "rebuild": rebuilds,
+    "heartbeats": heartbeats,
+    "kafka": through_kafka,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 1 when a target was missed."""
-    options = _options(arguments)
+    said = sys.argv[1:] if arguments is None else arguments
+    if said[:1] == ["seed"]:
+        return seed.main(said[1:])
+    options = _options(said)
     extent = QUICK if options.quick else FULL
     results = [result for name in options.names or BENCHMARKS for result in _measured(name, extent)]
     print(table(results))

@@ -32,10 +32,11 @@ class Extent:
     sustained_seconds: float
     creations: int
     appends: int
+    events: int
 
 
-FULL = Extent(rounds=5, requests=1_000, sustained_seconds=60, creations=100, appends=2_000)
-QUICK = Extent(rounds=2, requests=200, sustained_seconds=5, creations=10, appends=300)
+FULL = Extent(rounds=5, requests=1_000, sustained_seconds=60, creations=100, appends=2_000, events=1_000_000)
+QUICK = Extent(rounds=2, requests=200, sustained_seconds=5, creations=10, appends=300, events=100_000)
 
 
 def table(results: Sequence[Result]) -> str:

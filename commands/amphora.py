@@ -14,6 +14,8 @@ from commands.load_balancer import replaced
 from commands.ports import Origin
 from commands.request import ON_WRITES, caller_of, origin_of, require_no_arguments
 from domain.amphora import Amphora
+from domain.errors import Immutable
+from domain.fields import ProvisioningStatus
 from domain.load_balancer import LoadBalancer
 
 
@@ -77,9 +79,11 @@ class AmphoraHandler:
         return self._carry_out(command, decide)
 
     def delete(self, command: DeleteAmphora) -> Accepted | None:
-        """Raises Immutable for any but a failed one, NotFound."""
+        """Raises Immutable for any but a failed one, and for one that goes with its load balancer; NotFound."""
 
         def decide(load_balancer: LoadBalancer) -> Sequence[Amphora]:
+            if load_balancer.provisioning_status == ProvisioningStatus.PENDING_DELETE:
+                raise Immutable("amphora", command.amphora_id)
             amphora = self._aggregates.amphora(command.amphora_id)
             amphora.request_removal()
             return [amphora]

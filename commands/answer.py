@@ -10,7 +10,7 @@ import msgspec
 from falcon import Response
 
 from commands.accepted import Accepted
-from commands.entity_tag import tag_of
+from domain.entity_tag import tag_of
 from domain.errors import Immutable, NotFound
 from domain.fields import OperatingStatus
 from domain.load_balancer import RESOURCES, LoadBalancer

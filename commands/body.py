@@ -71,19 +71,43 @@ _KEPT = object()
 
 
 @dataclass(frozen=True)
-class _Attribute:
+class ReadBy:
+    """A mark of an attribute that is a list or an object: what is in it is read by another parser, later.
+
+    partly  nothing has to be there: an object may name another one instead
+    """
+
+    parser: "Parser[Any]"
+    partly: bool = False
+
+
+@dataclass(frozen=True)
+class Attribute:
     """One field of an object: how it is read, and what its absence and null mean.
 
+    hint             the annotation that all of it follows from
+    default          in its absence, MISSING where it has to be there
     on_post, on_put  the value for an explicit null; _REFUSED and _KEPT say what they say
     """
 
     name: str
+    hint: Any
+    default: object
     required: bool
     fixed: bool
     on_post: object
     on_put: object
     convert: Convert
     nested: "Parser[Any] | None" = None
+
+    @property
+    def null_on_post(self) -> bool:
+        """Whether a creation may say null."""
+        return self.on_post is not _REFUSED
+
+    @property
+    def null_on_put(self) -> bool:
+        return self.on_put is not _REFUSED
 
     def read(self, within: Received, on_null: object, *, partly: bool) -> Any:
         value = within.attributes[self.name]
@@ -109,7 +133,7 @@ class _Attribute:
         return self.nested.kind(**self.nested.given(inner))
 
 
-def _attribute(name: str, hint: Any, default: object) -> _Attribute:
+def _attribute(name: str, hint: Any, default: object) -> Attribute:
     """default: the value in its absence, MISSING where it has to be there"""
     kind, marks = unfolded(hint)
     on_null = next((mark for mark in marks if isinstance(mark, OnNull)), None)
@@ -119,8 +143,10 @@ def _attribute(name: str, hint: Any, default: object) -> _Attribute:
         in_absence = BY_DEPLOYMENT
     on_put = _KEPT if NULL_KEEPS in marks else _REFUSED if NULL_REFUSED in marks else in_absence
     nested = Parser(kind) if is_dataclass(kind) and isinstance(kind, type) else None
-    return _Attribute(
+    return Attribute(
         name=name,
+        hint=hint,
+        default=default,
         required=required,
         fixed=FIXED in marks,
         on_post=on_null.post if on_null else in_absence,
@@ -144,6 +170,8 @@ class Parser(Generic[T]):
     extra    attributes that a creation takes besides, name -> annotated type, required unless it allows None
     ignored  attributes that a creation may carry without any effect, likewise with their types
     empty    attributes that a creation may carry with nothing in them only: they have a meaning elsewhere
+
+    of_creations, of_changes, empty  the attributes themselves, for whoever describes them
     """
 
     def __init__(
@@ -165,11 +193,11 @@ class Parser(Generic[T]):
         ]
         added = [_attribute(name, hint, MISSING if _is_required(hint) else None) for name, hint in extra.items()]
         self._ignored = [_attribute(name, hint, None) for name, hint in ignored.items()]
-        self._on_post = [*added, *own, *self._ignored]
-        self._on_put = [each for each in own if not each.fixed]
-        self._empty = [_attribute(name, hint, None) for name, hint in empty.items()]
-        self._known_on_post = {each.name for each in (*self._on_post, *self._empty)}
-        self._known_on_put = {each.name for each in self._on_put}
+        self.of_creations = [*added, *own, *self._ignored]
+        self.of_changes = [each for each in own if not each.fixed]
+        self.empty = [_attribute(name, hint, None) for name, hint in empty.items()]
+        self._known_on_post = {each.name for each in (*self.of_creations, *self.empty)}
+        self._known_on_put = {each.name for each in self.of_changes}
 
     def given(self, received: Received) -> dict[str, Any]:
         """For a creation: what was said, with null replaced by what it stands for. Absent attributes stay absent.
@@ -182,17 +210,32 @@ class Parser(Generic[T]):
         """As `given`, but nothing has to be there."""
         return MappingProxyType(self._read(received, complete=False))
 
+    def require_readable(self, received: Received, *, partly: bool = False) -> None:
+        """For a creation with whole objects in it: what is wrong with any of them is known before anything is decided.
+
+        partly  nothing has to be there
+
+        Raises Invalid.
+        """
+        self._read(received, complete=not partly)
+        for each in self.of_creations:
+            value = received.attributes.get(each.name)
+            marks = (mark for mark in unfolded(each.hint)[1] if isinstance(mark, ReadBy) and value is not None)
+            for mark in marks:
+                for entry in value if isinstance(value, list) else [value]:
+                    mark.parser.require_readable(received.inside(each.name, entry), partly=mark.partly)
+
     def _read(self, received: Received, *, complete: bool) -> dict[str, Any]:
         _require_known(received.attributes, self._known_on_post, received.path)
         found: dict[str, Any] = {}
-        for each in self._on_post:
+        for each in self.of_creations:
             if each.name in received.attributes:
                 found[each.name] = each.read(received, each.on_post, partly=False)
             elif each.required and complete:
                 raise invalid_input(each.name, None, "Mandatory field missing.")
         for each in self._ignored:
             found.pop(each.name, None)
-        for each in self._empty:
+        for each in self.empty:
             if received.attributes.get(each.name) and each.read(received, None, partly=False):
                 raise invalid_input(each.name, received.attributes[each.name], _ELSEWHERE)
         return found
@@ -201,7 +244,7 @@ class Parser(Generic[T]):
         """For a change: the new values of what was said. Objects within come as a mapping of what was said of them."""
         _require_known(received.attributes, self._known_on_put, received.path)
         found: dict[str, Any] = {}
-        for each in self._on_put:
+        for each in self.of_changes:
             if each.name in received.attributes:
                 value = each.read(received, each.on_put, partly=True)
                 if value is not _KEPT:

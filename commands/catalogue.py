@@ -14,6 +14,7 @@ from commands.ports import Aggregates, Origin
 from commands.request import caller_of, new_id, object_of, origin_of, require_no_arguments
 from commands.turns import Turns
 from domain.availability_zone import AvailabilityZone, AvailabilityZoneProfile
+from domain.entity_tag import tag_of_settings
 from domain.errors import ConstraintBroken, NotAnOption, NotFound, Refused
 from domain.flavor import Flavor, FlavorProfile
 
@@ -63,7 +64,7 @@ class EntryHandler:
         """The settings as they are then. said: the id or name in the URL"""
 
         def decided() -> Settings:
-            entry = self._entry(id, said)
+            entry = self._matching(id, said, origin)
             settings = replace(entry.settings, **changes)
             entry.change(settings)
             self._save(entry, said, origin)
@@ -74,11 +75,18 @@ class EntryHandler:
 
     def delete(self, id: UUID, said: str, origin: Origin) -> None:
         def decided() -> None:
-            entry = self._entry(id, said)
+            entry = self._matching(id, said, origin)
             entry.delete()
             self._save(entry, said, origin)
 
         self._turns.take(id, origin.command_id, decided)
+
+    def _matching(self, id: UUID, said: str, origin: Origin) -> Any:
+        """Raises PreconditionFailed for an entry that was changed meanwhile."""
+        entry = self._entry(id, said)
+        if origin.if_match is not None:
+            origin.if_match.require(_tag_of(entry.settings), said)
+        return entry
 
     def _entry(self, id: UUID, said: str) -> Any:
         try:
@@ -113,6 +121,7 @@ class EntriesResource:
         id = new_id(req)
         self._handler.create(id, settings, origin_of(req))
         resp.status = "201 Created"
+        resp.set_header("ETag", _tag_of(settings))
         answer(resp, {self._kind.root: self._view.show(row_of(id, settings))})
 
     def require_allowed(self, settings: Settings) -> None:
@@ -129,12 +138,23 @@ class EntryResource:
 
     def on_put(self, req: Request, resp: Response, id: str) -> None:
         require_no_arguments(req)
-        changes = self._kind.parser.changes(object_of(req, self._kind.argument, self._kind.root))
-        require_may(req, self._kind, "put")
+        changes = self._changes(req)
         self.require_change_allowed(id, changes)
         before = self._view.row(id)
         settings = self._handler.change(before["id"], id, changes, origin_of(req))
+        resp.set_header("ETag", _tag_of(settings))
         answer(resp, {self._kind.root: self._view.show(row_of(before["id"], settings))})
+
+    def _changes(self, req: Request) -> dict[str, Any]:
+        """What cannot be read is said to everybody, that null is no option only to whoever may change it."""
+        received = object_of(req, self._kind.argument, self._kind.root)
+        try:
+            changes = self._kind.parser.changes(received)
+        except NotAnOption:
+            require_may(req, self._kind, "put")
+            raise
+        require_may(req, self._kind, "put")
+        return changes
 
     def on_delete(self, req: Request, resp: Response, id: str) -> None:
         require_no_arguments(req)
@@ -160,6 +180,10 @@ def require_truth(received: Received) -> None:
     """Here, and only here, null does not mean false."""
     if received.attributes.get("enabled", True) is None:
         raise NotAnOption(None, "enabled")
+
+
+def _tag_of(settings: Settings) -> str:
+    return tag_of_settings(msgspec.to_builtins(settings))
 
 
 def row_of(id: UUID, settings: Settings) -> Row:

@@ -1,8 +1,8 @@
 """Amphorae as the control API of the noop profile makes them look, and what is asked of those."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import msgspec
@@ -15,8 +15,8 @@ from commands.control import ControlHandler, Said, read, said_in
 from commands.deciding import Deciding
 from commands.request import origin_of
 from domain.errors import Immutable, Invalid, NotFound
+from domain.load_balancer import LoadBalancer
 
-_A = TypeVar("_A", FailOverAmphora, ConfigureAmphora)
 DELETED = "DELETED"
 """A status that hides an amphora."""
 
@@ -95,10 +95,19 @@ class ReportedAmphorae(AmphoraHandler):
         self._control = control
 
     def fail_over(self, command: FailOverAmphora) -> Accepted | None:
-        return self._unless_told(command, super().fail_over)
+        """Its load balancer is PENDING until the provider confirms it once more. Raises Immutable, NotFound."""
+        try:
+            return super().fail_over(command)
+        except NotFound:
+            self._require_told(command.amphora_id)
+        return self._deciding.carry_out(command, LoadBalancer.request_failover)
 
     def configure(self, command: ConfigureAmphora) -> Accepted | None:
-        return self._unless_told(command, super().configure)
+        try:
+            return super().configure(command)
+        except NotFound:
+            self._require_told(command.amphora_id)
+        return None
 
     def delete(self, command: DeleteAmphora) -> Accepted | None:
         told = self._control.reported_amphora(command.amphora_id)
@@ -110,10 +119,7 @@ class ReportedAmphorae(AmphoraHandler):
         self._control.tell(lambda control: control.report_amphora(command.amphora_id, gone), command.origin)
         return None
 
-    def _unless_told(self, command: _A, carry_out: Callable[[_A], Accepted | None]) -> Accepted | None:
-        try:
-            return carry_out(command)
-        except NotFound:
-            if self._control.reported_amphora(command.amphora_id) is None:
-                raise
-            return None
+    def _require_told(self, amphora_id: UUID) -> None:
+        """Raises NotFound."""
+        if self._control.reported_amphora(amphora_id) is None:
+            raise NotFound("Amphora", amphora_id)

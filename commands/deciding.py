@@ -9,6 +9,7 @@ from commands.accepted import Accepted, saved
 from commands.ports import Aggregates, Origin, ProviderGate
 from commands.turns import Turns
 from domain.deployment import Deployment
+from domain.entity_tag import tag_of
 from domain.errors import Immutable, InvalidState, PreconditionFailed
 from domain.fields import ProvisioningStatus
 from domain.load_balancer import LoadBalancer
@@ -24,7 +25,7 @@ class Command(Protocol):
     def origin(self) -> Origin: ...
 
 
-Decide = Callable[[LoadBalancer], None]
+Decide = Callable[[LoadBalancer], object]
 """Calls the aggregate's decisions. Raises what they raise; called again when another writer was faster."""
 
 
@@ -57,7 +58,7 @@ class Deciding:
 
         def decided() -> Accepted:
             load_balancer = self.aggregates.load_balancer(command.load_balancer_id)
-            _require_match(load_balancer, of, command.origin)
+            require_match(load_balancer, of, command.origin)
             if self.deployment.strict_immutability:
                 _require_unlocked(load_balancer, below, states)
             if ProvisioningStatus.ERROR not in states:  # a deletion calls off what waits
@@ -66,6 +67,14 @@ class Deciding:
             return saved(self.aggregates, load_balancer, origin=command.origin)
 
         return self.in_turn(command, decided)
+
+    def try_out(self, load_balancer_id: UUID, origin: Origin, decide: Decide) -> None:
+        """Decide on what is forgotten then: for refusals that come before something else is asked.
+
+        A command that came before is past that: its own effect must not refuse it.
+        """
+        if not origin.is_repeated:
+            decide(self.aggregates.load_balancer(load_balancer_id))
 
     def _require_room(self, load_balancer: LoadBalancer, *, of_itself: bool) -> None:
         if load_balancer.unapplied_changes < self.deployment.most_unapplied_changes:
@@ -94,10 +103,11 @@ def _require_unlocked(load_balancer: LoadBalancer, below: Sequence[UUID], states
         load_balancer.require_at_rest(below)
 
 
-def _require_match(load_balancer: LoadBalancer, id: UUID | None, origin: Origin) -> None:
+def require_match(load_balancer: LoadBalancer, id: UUID | None, origin: Origin) -> None:
     """The tag is that of the object's settings; a status that changed meanwhile does not count."""
     if origin.if_match is None or id is None:
         return
     edited = load_balancer.edited(id)
-    if edited is None or not origin.if_match.allows(edited):
+    if edited is None:
         raise PreconditionFailed(id)
+    origin.if_match.require(tag_of(edited), id)

@@ -1,17 +1,12 @@
-"""Entity tags: the revision that last changed an object's settings, as `ETag` shows it and `If-Match` asks for it."""
+"""What `If-Match` asks for: that an object is still what the caller takes it for."""
 
 from dataclasses import dataclass
 
 from falcon import Request
 
-from domain.errors import Invalid
-from domain.fields import Revision
+from domain.errors import Invalid, PreconditionFailed
 
 ANYTHING = "*"
-
-
-def tag_of(edited: Revision) -> str:
-    return f'"{edited}"'
 
 
 @dataclass(frozen=True)
@@ -20,8 +15,10 @@ class IfMatch:
 
     tags: frozenset[str]
 
-    def allows(self, edited: Revision) -> bool:
-        return ANYTHING in self.tags or tag_of(edited) in self.tags
+    def require(self, tag: str, id: object) -> None:
+        """id: of the object that has this tag. Raises PreconditionFailed."""
+        if ANYTHING not in self.tags and tag not in self.tags:
+            raise PreconditionFailed(id)
 
 
 def if_match_of(request: Request) -> IfMatch | None:

@@ -5,12 +5,12 @@ Each piece is added by the same decision as when it comes alone, so a graph and 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from commands.accepted import Accepted
 from commands.answer import View, row_of_new
-from commands.body import Parser, Received, invalid_input
+from commands.body import Parser, ReadBy, Received, invalid_input
 from commands.member import settings_of
 from domain.deployment import Deployment
 from domain.errors import Invalid
@@ -90,16 +90,25 @@ class Graph:
                     load_balancer.add_l7_rule(rule)
 
 
-_LISTENER = Parser(Listener, extra={"default_pool": dict | None, "l7policies": list | None})
-_POOL = Parser(Pool, extra={"healthmonitor": dict | None, "members": list | None})
+_RULE = Parser(L7Rule, without=("id", "l7policy_id"))
 _MEMBER = Parser(Member, without=("id", "pool_id", "vnic_type"), extra={"request_sriov": bool | None})
 _HEALTH_MONITOR = Parser(HealthMonitor, without=("id", "pool_id"))
+POOL = Parser(
+    Pool,
+    extra={
+        "healthmonitor": Annotated[dict | None, ReadBy(_HEALTH_MONITOR)],
+        "members": Annotated[list | None, ReadBy(_MEMBER)],
+    },
+)
+_POOL_OR_NAME = Annotated[dict | None, ReadBy(POOL, partly=True)]  # type: ignore[type-arg]
 _POLICY = Parser(
     L7Policy,
     without=("id", "listener_id", "redirect_pool_id"),
-    extra={"redirect_pool": dict | None, "rules": list | None},
+    extra={"redirect_pool": _POOL_OR_NAME, "rules": Annotated[list | None, ReadBy(_RULE)]},
 )
-_RULE = Parser(L7Rule, without=("id", "l7policy_id"))
+LISTENER = Parser(
+    Listener, extra={"default_pool": _POOL_OR_NAME, "l7policies": Annotated[list | None, ReadBy(_POLICY)]}
+)
 _OF_A_REFERENCE = {"name", "admin_state_up", "tls_enabled"}
 
 
@@ -118,7 +127,7 @@ class _Reading:
         """Raises Invalid for names that are missing or given twice."""
         inline = [pool for listener in listeners for pool in _pools_within(listener)]
         for pool in inline:
-            if not _POOL.said(pool).get("name"):
+            if not POOL.said(pool).get("name"):
                 raise Invalid("Validation failure: Pools must be named when creating a fully populated loadbalancer.")
         definitions = [said.inside("pools", pool) for pool in pools]
         definitions += [pool for pool in inline if pool.attributes.keys() - _OF_A_REFERENCE]
@@ -131,7 +140,7 @@ class _Reading:
             self.pools[plan.pool.name] = plan
 
     def _pool(self, said: Received) -> PoolPlan:
-        given = dict(_POOL.said(said))
+        given = dict(POOL.said(said))
         for name in ("protocol", "lb_algorithm"):
             if name not in given:
                 label = given.get("name", "")
@@ -139,6 +148,7 @@ class _Reading:
         members, monitor = given.pop("members", None), given.pop("healthmonitor", None)
         pool = Pool(id=self.new_id(), **self.deployment.completed_pool(given))
         self.deployment.require_pool_allowed(pool)
+        pool.require_consistent()
         return PoolPlan(
             pool,
             tuple(self._member(pool, said.inside("members", entry)) for entry in members or ()),
@@ -152,16 +162,17 @@ class _Reading:
 
     def _health_monitor(self, pool: Pool, said: Received) -> HealthMonitor:
         monitor = HealthMonitor(id=self.new_id(), pool_id=pool.id, **_HEALTH_MONITOR.given(said)).with_http_defaults()
-        self.deployment.require_health_monitor_allowed(monitor)
+        self.deployment.require_health_monitor_allowed(monitor, pool.protocol)
         return monitor
 
     def listener(self, said: Received) -> ListenerPlan:
-        given = _LISTENER.given(said)
+        given = LISTENER.given(said)
         policies, default_pool = given.pop("l7policies", None), given.pop("default_pool", None)
         listener = Listener(id=self.new_id(), **self.deployment.completed_listener(given))
         if default_pool is not None:
             listener = replace(listener, default_pool_id=self._referred(default_pool))
         self.deployment.require_listener_allowed(listener)
+        self.deployment.require_versions_allowed(listener)
         entries = [said.inside("l7policies", entry) for entry in policies or ()]
         return ListenerPlan(listener, tuple(self._policy(listener, entry) for entry in entries))
 

@@ -16,6 +16,7 @@ from commands.request import ON_WRITES, caller_of, new_id, object_of, origin_of,
 from domain.fields import Name
 from domain.health_monitor import HealthMonitor
 from domain.load_balancer import LoadBalancer
+from domain.pool import Pool
 from domain.progress import Kind
 
 
@@ -55,7 +56,8 @@ class HealthMonitorHandler:
         monitor = command.health_monitor
 
         def decide(load_balancer: LoadBalancer) -> None:
-            self._deployment.require_health_monitor_allowed(monitor)
+            pool: Pool = wanted(load_balancer, Kind.POOL, monitor.pool_id)
+            self._deployment.require_health_monitor_allowed(monitor, pool.protocol)
             load_balancer.add_health_monitor(monitor)
             self._providers.ask(load_balancer.provider, "health_monitor_create", monitor)
 
@@ -65,7 +67,7 @@ class HealthMonitorHandler:
         def decide(load_balancer: LoadBalancer) -> None:
             monitor: HealthMonitor = wanted(load_balancer, Kind.HEALTH_MONITOR, command.health_monitor_id)
             changed = replace(monitor, **command.changes)
-            self._deployment.require_health_monitor_allowed(changed)
+            self._deployment.require_delay_allowed(changed)
             load_balancer.change_health_monitor(changed)
             self._providers.ask(load_balancer.provider, "health_monitor_update", changed)
 

@@ -49,6 +49,12 @@ class L7PolicyHandler:
         self._deciding = deciding
         self._providers = deciding.providers
 
+    def require_target_fits(
+        self, load_balancer_id: UUID, listener_id: UUID, pool_id: UUID | None, origin: Origin
+    ) -> None:
+        """What is said of the pool that a new policy names, also when its action drops it."""
+        self._deciding.try_out(load_balancer_id, origin, lambda found: found.require_target_fits(listener_id, pool_id))
+
     def add(self, command: AddL7Policy) -> Accepted:
         def decide(load_balancer: LoadBalancer) -> None:
             load_balancer.add_l7_policy(command.l7_policy)
@@ -100,8 +106,10 @@ class L7PoliciesResource:
         given = PARSER.given(object_of(req, _ARGUMENT, _ROOT))
         place = self._places.place_of(Kind.LISTENER, given["listener_id"])
         caller_of(req).require("l7policy:post", place.project_id)
+        origin, pool_id = origin_of(req), given.get("redirect_pool_id")
+        self._handler.require_target_fits(place.load_balancer_id, given["listener_id"], pool_id, origin)
         policy = L7Policy(id=new_id(req), **L7Policy.normalised(given))
-        accepted = self._handler.add(AddL7Policy(place.load_balancer_id, policy, origin_of(req)))
+        accepted = self._handler.add(AddL7Policy(place.load_balancer_id, policy, origin))
         policy = accepted.load_balancer.tree.l7_policies[policy.id]
         created(resp, accepted, _ROOT, self._view.show(row_of_new(accepted, policy.id, policy, rules=())))
 

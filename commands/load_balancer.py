@@ -1,8 +1,8 @@
 """Creating, changing, deleting and failing over load balancers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -11,10 +11,10 @@ from falcon import Request, Response
 
 from commands.accepted import Accepted, saved
 from commands.answer import Row, View, changed, created, removed, row_of_changed, row_of_new
-from commands.body import Parser, Received
+from commands.body import Parser, ReadBy, Received
 from commands.certificates import Certificates
-from commands.deciding import Deciding
-from commands.graph import Graph, GraphReader
+from commands.deciding import Deciding, require_match
+from commands.graph import LISTENER, POOL, Graph, GraphReader
 from commands.member import require_vnic_types_allowed
 from commands.ports import Aggregates, Catalogue, Choice, Origin, Resolved, VipAllocation, VipRequest
 from commands.request import ON_WRITES, caller_of, is_asked_for, new_id, object_of, origin_of, require_no_arguments
@@ -39,7 +39,11 @@ _OF_NULL = "amphora"
 
 @dataclass(frozen=True)
 class CreateLoadBalancer:
-    """provider: as the user named it, None to leave it to the flavor or the deployment."""
+    """What somebody wants.
+
+    provider  as the user named it, None to leave it to the flavor or the deployment
+    nulls     what null was said for: of a flavor or zone that is none of them
+    """
 
     load_balancer_id: UUID
     vip: VipRequest
@@ -49,6 +53,7 @@ class CreateLoadBalancer:
     flavor_id: UUID | None
     availability_zone: str | None
     origin: Origin
+    nulls: Collection[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,9 @@ class FailOver:
     origin: Origin
 
 
-_GONE = {
-    "load_balancers_flavor": "Validation failure: Invalid flavor_id.",
-    "load_balancers_availability_zone": "Validation failure: Invalid availability zone.",
-}
+_NO_FLAVOR = "Validation failure: Invalid flavor_id."
+_NO_ZONE = "Validation failure: Invalid availability zone."
+_GONE = {"load_balancers_flavor": _NO_FLAVOR, "load_balancers_availability_zone": _NO_ZONE}
 
 
 class LoadBalancerHandler:
@@ -90,16 +94,23 @@ class LoadBalancerHandler:
         self._catalogue = catalogue
 
     def create(self, command: CreateLoadBalancer) -> Accepted:
-        """An address that was not asked for is chosen again when somebody else was faster."""
+        """An address that was not asked for is chosen again when somebody else was faster; the provider is asked once.
+
+        The order of the checks is the contract's.
+        """
+        place = self._vips.locate(command.vip)
         flavor, zone = self._chosen(command)
         provider = self._provider(command, flavor)
         self._require_data_fits(provider, flavor, zone)
         vip = replace(_vip_asked_for(command.vip, flavor, zone), provider=provider)
+        ask = cache(partial(self._ask, provider, command.graph))
 
         def created() -> Accepted:
             for attempt in range(_MOST_ADDRESSES_TRIED):
                 try:
-                    return self._created(command, provider, self._vips.resolve(vip, attempt))
+                    load_balancer = self._planned(command, provider, self._vips.allocate(vip, place, attempt))
+                    ask(load_balancer.settings)
+                    return self._saved(command, load_balancer)
                 except AddressTaken as error:
                     if vip.names_addresses:
                         raise
@@ -114,16 +125,20 @@ class LoadBalancerHandler:
     def _chosen(self, command: CreateLoadBalancer) -> tuple[Choice | None, Choice | None]:
         """Raises Invalid for what is not there, or not to be had any more."""
         flavor = zone = None
+        if "flavor_id" in command.nulls:
+            raise Invalid(_NO_FLAVOR)
         if command.flavor_id is not None:
             flavor = self._catalogue.flavor(command.flavor_id)
             if flavor is None:
-                raise Invalid("Validation failure: Invalid flavor_id.")
+                raise Invalid(_NO_FLAVOR)
             if not flavor.enabled:
                 raise NotAllowed("flavor", command.flavor_id)
+        if "availability_zone" in command.nulls:
+            raise Invalid(_NO_ZONE)
         if command.availability_zone is not None:
             zone = self._catalogue.availability_zone(command.availability_zone)
             if zone is None:
-                raise Invalid("Validation failure: Invalid availability zone.")
+                raise Invalid(_NO_ZONE)
             if not zone.enabled:
                 raise NotAllowed("availability_zone", command.availability_zone)
         return flavor, zone
@@ -141,7 +156,7 @@ class LoadBalancerHandler:
         if zone is not None:
             self._providers.require_zone_data(provider, zone.data)
 
-    def _created(self, command: CreateLoadBalancer, provider: str, resolved: Resolved) -> Accepted:
+    def _planned(self, command: CreateLoadBalancer, provider: str, resolved: Resolved) -> LoadBalancer:
         amphora_ids = (uuid4(),) if self._providers.keeps_amphorae(provider) else ()
         qos_policy_id = command.settings.vip_qos_policy_id or resolved.qos_policy_id
         load_balancer = LoadBalancer.create(
@@ -156,10 +171,15 @@ class LoadBalancerHandler:
         )
         require_vnic_types_allowed(self._catalogue, command.flavor_id, command.graph.members)
         command.graph.add_to(load_balancer)
-        self._providers.ask(provider, "loadbalancer_create", load_balancer.settings, *command.graph.objects)
-        for policy, listener in command.graph.policies:
+        return load_balancer
+
+    def _ask(self, provider: str, graph: Graph, settings: LoadBalancerSettings) -> None:
+        self._providers.ask(provider, "loadbalancer_create", settings, *graph.objects)
+        for policy, listener in graph.policies:
             self._providers.ask(provider, "l7policy_create", policy, listener)
-        amphorae = [Amphora.request(id, load_balancer_id=load_balancer.id) for id in amphora_ids]
+
+    def _saved(self, command: CreateLoadBalancer, load_balancer: LoadBalancer) -> Accepted:
+        amphorae = [Amphora.request(id, load_balancer_id=load_balancer.id) for id in load_balancer.amphora_ids]
         return saved(self._aggregates, load_balancer, *amphorae, origin=command.origin)
 
     def change(self, command: ChangeLoadBalancer) -> Accepted:
@@ -190,6 +210,7 @@ class LoadBalancerHandler:
 
         def failed_over() -> Accepted:
             load_balancer = self._aggregates.load_balancer(command.load_balancer_id)
+            require_match(load_balancer, load_balancer.id, command.origin)
             if self._deciding.deployment.strict_immutability:
                 load_balancer.require_state(*_AT_REST_OR_FAILED)
             load_balancer.request_failover()
@@ -225,22 +246,22 @@ def _vip_asked_for(vip: VipRequest, flavor: Choice | None, zone: Choice | None) 
 _ARGUMENT, _ROOT = "load_balancer", "loadbalancer"
 _PROJECT = Annotated[str | None, Length(36)]
 _VIP = {"vip_subnet_id": UUID | None, "vip_port_id": UUID | None, "vip_network_id": UUID | None}
+_ADDITIONAL_VIP = Parser(AdditionalVip, without=())
 PARSER = Parser(
     LoadBalancerSettings,
     extra={
         **_VIP,
         "vip_address": IpAddress | None,
-        "additional_vips": list | None,
+        "additional_vips": Annotated[list | None, ReadBy(_ADDITIONAL_VIP)],
         "project_id": _PROJECT,
         "tenant_id": _PROJECT,
         "provider": Annotated[str | None, Length(64)],
         "flavor_id": UUID | None,
         "availability_zone": Name | None,
-        "listeners": list | None,
-        "pools": list | None,
+        "listeners": Annotated[list | None, ReadBy(LISTENER)],
+        "pools": Annotated[list | None, ReadBy(POOL)],
     },
 )
-_ADDITIONAL_VIP = Parser(AdditionalVip, without=())
 
 
 class LoadBalancersResource:
@@ -255,8 +276,9 @@ class LoadBalancersResource:
     def on_post(self, req: Request, resp: Response) -> None:
         require_no_arguments(req, *ON_WRITES)
         said = object_of(req, _ARGUMENT, _ROOT)
-        _require_sensible(said)
-        command = self._command(said, PARSER.given(said), req)
+        given = PARSER.given(said)
+        _require_readable_below(said)
+        command = self._command(said, given, req)
         for thing in command.graph.objects:
             if isinstance(thing, Listener | Pool):
                 self._certificates.require(vars(thing), caller_of(req))
@@ -275,6 +297,7 @@ class LoadBalancersResource:
         caller_of(req).require("loadbalancer:post", project_id)
         if "vip_sg_ids" in said.attributes:
             caller_of(req).require("loadbalancer:post:vip_sg_ids", project_id)
+        _require_no_tag_twice(said.attributes.get("tags"))
         settings = LoadBalancerSettings(**given)
         id = new_id(req)
         vip = VipRequest(
@@ -298,6 +321,7 @@ class LoadBalancersResource:
             own["flavor_id"],
             own["availability_zone"],
             origin_of(req),
+            nulls={name for name, value in said.attributes.items() if value is None},
         )
 
 
@@ -307,17 +331,17 @@ def _additional_vips(said: Received, entries: Sequence[Any]) -> tuple[Additional
     return tuple(AdditionalVip(subnet_id=each["subnet_id"], ip_address=each.get("ip_address")) for each in read)
 
 
-def _require_sensible(said: Received) -> None:
-    """What the contract makes of null and of repetition, here only."""
-    attributes = said.attributes
-    for name, text in (("flavor_id", "Invalid flavor_id."), ("availability_zone", "Invalid availability zone.")):
-        if name in attributes and attributes[name] is None:
-            raise Invalid(f"Validation failure: {text}")
-    tags = attributes.get("tags")
-    if isinstance(tags, list):
-        texts = [tag for tag in tags if isinstance(tag, str)]
-        if len(set(texts)) < len(texts):
-            raise DuplicateTag
+def _require_readable_below(said: Received) -> None:
+    """Of a pool nothing has to be there yet: what is missing is told in other words, once its name is known."""
+    for name, parser in (("additional_vips", _ADDITIONAL_VIP), ("listeners", LISTENER), ("pools", POOL)):
+        for entry in said.attributes.get(name) or ():
+            parser.require_readable(said.inside(name, entry), partly=parser is POOL)
+
+
+def _require_no_tag_twice(tags: Sequence[str] | None) -> None:
+    """The contract minds repetition here only; everywhere else one of them goes."""
+    if tags is not None and len(set(tags)) < len(tags):
+        raise DuplicateTag
 
 
 def _row_of_new(accepted: Accepted) -> Row:

@@ -123,7 +123,7 @@ class MemberHandler:
                 load_balancer.replace_members(command.pool_id, batch)
                 self._providers.ask(load_balancer.provider, "member_batch_update", *batch.added, *batch.changed)
 
-        return self._deciding.carry_out(command, decide, below=[command.pool_id])
+        return self._deciding.carry_out(command, decide, of=command.pool_id, below=[command.pool_id])
 
     def _require_usable(self, settings: Mapping[str, Any]) -> None:
         self._deployment.require_address_allowed(settings["address"], "member address")
@@ -154,7 +154,7 @@ def batch_of(command: ReplaceMembers, load_balancer: LoadBalancer) -> Batch:
     """What has to be done to get the members that were named. Raises Invalid when one that is there is named twice.
 
     Members are told apart by address and port. Of one that is there everything that was not named gets its default,
-    except for name, tags and subnet.
+    except for name, tags and subnet. How its port is attached stays, whatever was said.
     """
     present = {member.socket: member for member in load_balancer.tree.members_of(command.pool_id)}
     added: list[Member] = []
@@ -167,7 +167,8 @@ def batch_of(command: ReplaceMembers, load_balancer: LoadBalancer) -> Batch:
             raise Invalid("Validation failure: Member must be updated only once in the same request.")
         else:
             kept = {name: getattr(before, name) for name in _KEPT_IN_A_BATCH}
-            changed[before.id] = Member(id=before.id, pool_id=command.pool_id, **{**kept, **entry})
+            fixed = {"vnic_type": before.vnic_type}
+            changed[before.id] = Member(id=before.id, pool_id=command.pool_id, **{**kept, **entry, **fixed})
     missing = () if command.additive else tuple(each.id for each in present.values() if each.id not in changed)
     return Batch(added=tuple(added), changed=tuple(changed.values()), removed=missing)
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from eventsourcing.domain import Aggregate
 
 from commands.ports import Aggregates, Attempt, Origin
+from commands.tracing import request_id
 from commands.turns import Turns
 from domain.amphora import Amphora
 from domain.errors import NotFound
@@ -179,7 +180,7 @@ class Outcomes:
         def once() -> None:
             load_balancer = self._aggregates.load_balancer(load_balancer_id)
             others = decide(load_balancer)
-            origin = Origin(command_id=command_id, project_id=load_balancer.project_id)
+            origin = Origin(command_id=command_id, project_id=load_balancer.project_id, request_id=request_id())
             self._aggregates.save(load_balancer, *others, origin=origin, completing=completing)
 
         self._turns.take(load_balancer_id, command_id, once)

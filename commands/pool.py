@@ -55,10 +55,23 @@ class PoolHandler:
         self._providers = deciding.providers
         self._deployment = deciding.deployment
 
+    def require_sensible(self, command: AddPool) -> None:
+        """What is said of a new pool before anybody looks at its certificates."""
+        pool, listener_id = command.pool, command.listener_id
+        if listener_id is not None:
+            self._deciding.try_out(
+                command.load_balancer_id,
+                command.origin,
+                lambda found: found.require_place_for_pool(pool, listener_id),
+            )
+        pool.require_persistence_fits()
+        pool.require_authority_for_revocations()
+
     def add(self, command: AddPool) -> Accepted:
         def decide(load_balancer: LoadBalancer) -> None:
-            load_balancer.add_pool(command.pool, command.listener_id)
+            load_balancer.require_place_for_pool(command.pool, command.listener_id)
             self._deployment.require_pool_allowed(command.pool)
+            load_balancer.add_pool(command.pool, command.listener_id)
             self._providers.ask(load_balancer.provider, "pool_create", command.pool)
 
         return self._deciding.carry_out(command, decide)
@@ -114,9 +127,10 @@ class PoolsResource:
         place = self._place(load_balancer_id, listener_id)
         caller_of(req).require("pool:post", place.project_id)
         pool = Pool(id=new_id(req), **self._deployment.completed_pool(given))
-        pool.require_consistent()
+        command = AddPool(place.load_balancer_id, pool, listener_id, origin_of(req))
+        self._handler.require_sensible(command)
         self._certificates.require(vars(pool), caller_of(req))
-        accepted = self._handler.add(AddPool(place.load_balancer_id, pool, listener_id, origin_of(req)))
+        accepted = self._handler.add(command)
         listeners = [listener.id for listener in accepted.load_balancer.tree.listeners_of(pool.id)]
         row = row_of_new(accepted, pool.id, pool, listeners=listeners, members=(), healthmonitor_id=None)
         created(resp, accepted, _ROOT, self._view.show(row))

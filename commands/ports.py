@@ -217,15 +217,57 @@ class Subnet:
     gateway: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class FixedIp:
+    """One address of a port."""
+
+    subnet_id: UUID
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """device_id: what uses the port, empty while nothing does."""
+
+    id: UUID
+    network_id: UUID
+    fixed_ips: tuple[FixedIp, ...]
+    device_id: str = ""
+    qos_policy_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VipPlace:
+    """Where a VIP is to be, before anything is allocated.
+
+    address        None where the network chooses
+    port           the one that was given, None where one has to be made
+    qos_policy_id  the port's own, when the request says nothing of it
+    """
+
+    network_id: UUID
+    subnet_id: UUID
+    address: str | None = None
+    port: Port | None = None
+    qos_policy_id: UUID | None = None
+
+
 class VipAllocation(Protocol):
     """The part of the network driver that is asked before a load balancer is created or changed."""
 
-    def resolve(self, request: VipRequest, attempt: int) -> Resolved:
-        """The VIP for a load balancer. Repeating a request with the same `attempt` gives the same answer.
+    def locate(self, request: VipRequest) -> VipPlace:
+        """Where the VIP is to be; neither the provider nor flavor and zone have a say in it yet.
+
+        Raises Invalid with the contract's words ("Subnet {id} not found." ...).
+        """
+        ...
+
+    def allocate(self, request: VipRequest, place: VipPlace, attempt: int) -> Resolved:
+        """The VIP there. Repeating a request with the same `attempt` gives the same answer.
 
         attempt  0 at first, one more each time the address turned out to be taken
 
-        Raises Invalid with the contract's words ("Subnet {id} not found." ...), AddressTaken for a given address,
+        Raises Invalid with the contract's words for a place that is not allowed, AddressTaken for a given address,
         ProviderFailed for whatever else the network says.
         """
         ...

@@ -11,6 +11,7 @@ from commands.body import Parser, invalid_input
 from commands.ports import Aggregates, Origin
 from commands.request import caller_of, object_of, origin_of, require_no_arguments
 from commands.turns import Turns
+from domain.entity_tag import tag_of_settings
 from domain.errors import Invalid, NotFound
 from domain.progress import Kind
 from domain.quota import NAMES, Limit, Quota
@@ -46,6 +47,7 @@ class QuotaHandler:
 
         def decided() -> Quota:
             quota = self._quota(command.project_id)
+            _require_match(command, quota.limits)
             if command.limits:
                 quota.change(command.limits)
                 self._aggregates.save(quota, origin=command.origin)
@@ -59,9 +61,11 @@ class QuotaHandler:
         id = Quota.create_id(command.project_id)
 
         def decided() -> None:
-            quota = self._aggregates.load(Quota, id)
-            quota.reset()
-            self._aggregates.save(quota, origin=command.origin)
+            quota = self._quota(command.project_id)
+            _require_match(command, quota.limits)
+            if quota.limits:
+                quota.reset()
+                self._aggregates.save(quota, origin=command.origin)
 
         self._turns.take(id, command.origin.command_id, decided)
 
@@ -70,6 +74,16 @@ class QuotaHandler:
             return self._aggregates.load(Quota, Quota.create_id(project_id))
         except NotFound:
             return Quota.of(project_id)
+
+
+def _require_match(command: ChangeQuota | ResetQuota, limits: Mapping[Kind, int]) -> None:
+    """Raises PreconditionFailed when something else was set meanwhile."""
+    if command.origin.if_match is not None:
+        command.origin.if_match.require(_tag_of(limits), command.project_id)
+
+
+def _tag_of(limits: Mapping[Kind, int]) -> str:
+    return tag_of_settings({kind.value: limit for kind, limit in limits.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +131,15 @@ class QuotaResource:
         _require_storable(project_id)
         changed = self._handler.change(ChangeQuota(project_id, limits, origin_of(req)))
         resp.status = falcon.HTTP_202
+        resp.set_header("ETag", _tag_of(changed))
         answer(resp, {_ROOT: self._view.show({"project_id": project_id, "document": changed})})
 
     def on_delete(self, req: Request, resp: Response, project_id: str) -> None:
         """A project in which nothing was set has nothing to be reset; only one that nobody knows is not found."""
         require_no_arguments(req)
         caller_of(req).require("quota:delete", project_id)
-        if self._view.row(project_id)["document"]:
-            self._handler.reset(ResetQuota(project_id, origin_of(req)))
+        self._view.row(project_id)
+        self._handler.reset(ResetQuota(project_id, origin_of(req)))
         empty(resp, falcon.HTTP_202)
 
 

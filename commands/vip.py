@@ -6,31 +6,12 @@ from ipaddress import ip_address, ip_network
 from typing import Literal, Protocol
 from uuid import UUID
 
-from commands.ports import Resolved, Subnet, VipRequest
+from commands.ports import FixedIp, Port, Resolved, Subnet, VipPlace, VipRequest
 from domain.errors import Invalid
 from domain.member import VnicType
 from domain.vip import AdditionalVip, Vip
 
 # What the rules need to know
-
-
-@dataclass(frozen=True, kw_only=True)
-class FixedIp:
-    """One address of a port."""
-
-    subnet_id: UUID
-    address: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Port:
-    """device_id: what uses the port, empty while nothing does."""
-
-    id: UUID
-    network_id: UUID
-    fixed_ips: tuple[FixedIp, ...]
-    device_id: str = ""
-    qos_policy_id: UUID | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,22 +42,6 @@ class NetworkFacts(Protocol):
     def has_qos_policy(self, id: UUID) -> bool: ...
 
     def has_security_group(self, id: UUID) -> bool: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class VipPlace:
-    """Where a VIP is to be, before anything is allocated.
-
-    address        None where the network chooses
-    port           the one that was given, None where one has to be made
-    qos_policy_id  the port's own, when the request says nothing of it
-    """
-
-    network_id: UUID
-    subnet_id: UUID
-    address: str | None = None
-    port: Port | None = None
-    qos_policy_id: UUID | None = None
 
 
 class VipPorts(Protocol):
@@ -144,10 +109,6 @@ class VipResolver:
         self._facts = facts
         self._ports = ports
         self._rules = rules
-
-    def resolve(self, request: VipRequest, attempt: int) -> Resolved:
-        """Raises Invalid, AddressTaken, ProviderFailed."""
-        return self.allocate(request, self.locate(request), attempt)
 
     def locate(self, request: VipRequest) -> VipPlace:
         """Where the VIP is to be; flavor and zone have no say in it. Raises Invalid."""

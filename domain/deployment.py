@@ -9,7 +9,7 @@ from domain.errors import Invalid, NotAnOption
 from domain.fields import BY_DEPLOYMENT
 from domain.health_monitor import HealthMonitor, HealthMonitorType
 from domain.listener import Listener, ListenerProtocol
-from domain.pool import Pool
+from domain.pool import Pool, PoolProtocol
 from domain.tls import TlsRules
 
 MOST_UNAPPLIED_CHANGES = 1_000
@@ -72,13 +72,24 @@ class Deployment:
         return {"tls_ciphers": presumed.ciphers, "tls_versions": presumed.versions, "alpn_protocols": presumed.alpn}
 
     def require_listener_allowed(self, listener: Listener) -> None:
-        """Raises NotAllowed for the protocol, Invalid for its TLS settings."""
+        """Raises Invalid when it contradicts itself and for its ciphers, NotAllowed for its protocol; first come first.
+
+        What is left of TLS is said once its load balancer had its say: `require_versions_allowed`.
+        """
+        listener.require_known_to_protocol()
+        self._require_protocol_allowed(listener)
+        listener.require_certificates_fit()
+        self.tls.require_ciphers(listener.tls_ciphers)
+
+    def _require_protocol_allowed(self, listener: Listener) -> None:
         if listener.terminates_tls and not self.tls_terminated_listeners:
             is_prometheus = listener.protocol == ListenerProtocol.PROMETHEUS
             raise NotAllowed("protocol", "PROMETHEUS with TLS" if is_prometheus else listener.protocol)
         if listener.protocol == ListenerProtocol.PROMETHEUS and not self.prometheus_listeners:
             raise NotAllowed("protocol", listener.protocol)
-        self.tls.require_ciphers(listener.tls_ciphers)
+
+    def require_versions_allowed(self, listener: Listener) -> None:
+        """Raises Invalid."""
         if listener.terminates_tls:
             self.tls.require_versions(listener.tls_versions)
 
@@ -120,10 +131,18 @@ class Deployment:
         if any(asked in ip_network(reserved) for reserved in self.reserved_cidrs):
             raise NotAnOption(address, option)
 
-    def require_health_monitor_allowed(self, monitor: HealthMonitor) -> None:
-        """Raises NotAllowed for PING, Invalid for UDP-CONNECT that asks too often."""
+    def require_health_monitor_allowed(self, monitor: HealthMonitor, protocol: PoolProtocol) -> None:
+        """Raises NotAllowed for PING, Invalid for a type that does not fit, and for UDP-CONNECT that asks too often.
+
+        protocol: of the pool whose members are checked
+        """
         if monitor.type == HealthMonitorType.PING and not self.ping_health_monitors:
             raise NotAllowed("type", monitor.type)
+        monitor.require_type_for(protocol)
+        self.require_delay_allowed(monitor)
+
+    def require_delay_allowed(self, monitor: HealthMonitor) -> None:
+        """All that is said again when a health monitor is changed. Raises Invalid."""
         if monitor.type == HealthMonitorType.UDP_CONNECT and monitor.delay < self.udp_connect_delay:
             raise Invalid(
                 f"Validation failure: The request delay value {monitor.delay} should be larger than"

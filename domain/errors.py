@@ -17,6 +17,7 @@ Refused
     ├── NameTaken
     ├── ConstraintBroken    a rule that spans aggregates, before it has the contract's words
     ├── DuplicateListener, DuplicateMember, DuplicateHealthMonitor, DuplicateTag, DefaultPoolTaken
+    ├── NotParked           there is nothing to try again or to leave out
     └── ConcurrentChange    another writer was faster; the command is decided again
 """
 
@@ -99,7 +100,7 @@ class ProviderFailed(Refused):
 class PreconditionFailed(Refused):
     """`If-Match` names another version of the object than there is."""
 
-    def __init__(self, id: UUID) -> None:
+    def __init__(self, id: object) -> None:
         super().__init__(f"The object {id} is not what If-Match takes it for: it was changed meanwhile.")
 
 
@@ -169,6 +170,11 @@ class DefaultPoolTaken(Conflicting):
 class AddressTaken(Conflicting):
     def __init__(self, address: str) -> None:
         super().__init__(f"The VIP IP address is already in use: {address} belongs to another port of this network.")
+
+
+class NotParked(Conflicting):
+    def __init__(self, stream_id: UUID) -> None:
+        super().__init__(f"Nothing of the stream {stream_id} is parked.")
 
 
 class ConcurrentChange(Conflicting):

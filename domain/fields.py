@@ -79,6 +79,7 @@ Url = Annotated[str, Length(255), URL]
 SecretRef = Annotated[str, Length(255)]
 """Names a certificate, or a bundle, in the secret store; what it holds is never kept."""
 Ciphers = Annotated[str, Length(2_048)]
+TlsVersionName = Annotated[str, Length(32)]
 Milliseconds = Annotated[int, Between(0, 2_073_600_000)]
 Seconds = Annotated[int, Between(0)]
 

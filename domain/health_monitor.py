@@ -106,7 +106,7 @@ class HealthMonitor:
 
     def require_fits(self, pool: Pool) -> None:
         """Raises Invalid when this check cannot be made on the members of a pool, or contradicts itself."""
-        self._require_type_for(pool.protocol)
+        self.require_type_for(pool.protocol)
         if not self.type.speaks_http:
             for name in ("http_method", "url_path", "expected_codes"):
                 if getattr(self, name) is not None:
@@ -117,7 +117,8 @@ class HealthMonitor:
             if self.http_version == HttpVersion.HTTP_1_0:
                 raise NotAnOption("http_version 1.0", "health monitors HTTP 1.1 domain name health check")
 
-    def _require_type_for(self, protocol: PoolProtocol) -> None:
+    def require_type_for(self, protocol: PoolProtocol) -> None:
+        """Raises Invalid when members that speak this protocol cannot be checked so."""
         if protocol.is_connectionless and self.type not in _FOR_UDP_AND_SCTP:
             raise Invalid(
                 f"Validation failure: The associated pool protocol is {protocol}, so only a"

@@ -21,6 +21,7 @@ from domain.fields import (
     Port,
     SecretRef,
     Tags,
+    TlsVersionName,
 )
 from domain.tls import Alpn, ClientAuthentication, require_alpn
 
@@ -107,7 +108,7 @@ class Listener:
     client_authentication: ClientAuthentication = ClientAuthentication.NONE
     client_crl_container_ref: SecretRef | None = None
     tls_ciphers: Annotated[Ciphers | None, BY_DEPLOYMENT] = None
-    tls_versions: Annotated[tuple[Name, ...] | None, BY_DEPLOYMENT] = None
+    tls_versions: Annotated[tuple[TlsVersionName, ...] | None, BY_DEPLOYMENT] = None
     alpn_protocols: Annotated[tuple[Alpn, ...] | None, BY_DEPLOYMENT] = None
     hsts_max_age: Annotated[int, Between(0)] | None = None
     hsts_include_subdomains: HstsFlag = False
@@ -131,21 +132,42 @@ class Listener:
         return self.protocol == ListenerProtocol.TERMINATED_HTTPS or (is_prometheus and bool(self.certificates))
 
     def require_consistent(self) -> None:
-        """Raises Invalid when a new listener is told what its protocol has no place for, or half of what it needs."""
+        """Raises Invalid when a new listener is told what its protocol has no place for, or half of what it needs.
+
+        The steps stand alone because the contract has what others say of a new listener between them.
+        """
+        self.require_known_to_protocol()
+        self.require_certificates_fit()
+        self.require_tls_fits()
+
+    def require_known_to_protocol(self) -> None:
+        """Raises Invalid for headers and secrets that its protocol has no place for."""
         self._require_headers_fit()
         if self.protocol.is_connectionless and self._names_secrets:
             raise Invalid(f"Validation failure: {self.protocol} protocol listener does not support TLS.")
-        self._require_certificates_fit()
-        self._require_client_authentication_fits()
+
+    def require_certificates_fit(self) -> None:
+        """Raises Invalid when one of its certificates, authorities and revocations lacks another, or has no use."""
+        self._require_own_certificates_fit()
+        self._require_authority()
+        self._require_authority_for_revocations()
+
+    def require_tls_fits(self) -> None:
+        """Raises Invalid for what is to be spoken inside TLS, and for HSTS."""
         if self.terminates_tls:
             require_alpn(self.alpn_protocols)
-        self._require_hsts_fits(
-            "HSTS configuration options hsts_include_subdomains and hsts_preload only make sense if hsts_max_age is set"
-            " as well."
-        )
+        if self.hsts_max_age is None and (self.hsts_include_subdomains or self.hsts_preload):
+            raise Invalid(
+                "Validation failure: HSTS configuration options hsts_include_subdomains and hsts_preload only make"
+                " sense if hsts_max_age is set as well."
+            )
+        self._require_place_for_hsts()
 
     def changed_by(self, changes: Mapping[str, Any]) -> "Listener":
-        """The listener with new values for what is named. Raises Invalid when it then contradicts itself."""
+        """The listener with new values for what is named. Raises Invalid when it then contradicts itself.
+
+        Whether TLS fits is said later: `require_tls_change_fits`.
+        """
         changed = replace(self, **changes)
         changed._require_change_fits(changes)
         return changed
@@ -161,10 +183,16 @@ class Listener:
             self._require_authority()
         self._require_headers_fit()
         self._require_authority_for_revocations()
+
+    def require_tls_change_fits(self, changes: Mapping[str, Any]) -> None:
+        """As `require_tls_fits`, of a listener that was changed; what was enabled before does not count without age."""
         require_alpn(changes.get("alpn_protocols"))
-        self._require_hsts_fits(
-            "Cannot enable hsts_include_subdomains or hsts_preload if hsts_max_age was not set as well."
-        )
+        if self.hsts_max_age is None and (changes.get("hsts_include_subdomains") or changes.get("hsts_preload")):
+            raise Invalid(
+                "Validation failure: Cannot enable hsts_include_subdomains or hsts_preload if hsts_max_age was not set"
+                " as well."
+            )
+        self._require_place_for_hsts()
 
     @property
     def _names_secrets(self) -> bool:
@@ -183,7 +211,7 @@ class Listener:
         if of_tls and self.protocol != ListenerProtocol.TERMINATED_HTTPS:
             raise NotAnOption(of_tls, f"{self.protocol} protocol listener.")
 
-    def _require_certificates_fit(self) -> None:
+    def _require_own_certificates_fit(self) -> None:
         if self.certificates:
             self._require_place_for_certificates()
         missing = "Validation failure: An SNI or default certificate container reference must be provided"
@@ -199,10 +227,6 @@ class Listener:
                 f" {self.protocol} protocol listeners."
             )
 
-    def _require_client_authentication_fits(self) -> None:
-        self._require_authority()
-        self._require_authority_for_revocations()
-
     def _require_authority(self) -> None:
         if self.client_authentication != ClientAuthentication.NONE and self.client_ca_tls_container_ref is None:
             raise Invalid(
@@ -217,9 +241,7 @@ class Listener:
                 " authentication revocation list."
             )
 
-    def _require_hsts_fits(self, without_age: str) -> None:
-        if self.hsts_max_age is None and (self.hsts_include_subdomains or self.hsts_preload):
-            raise Invalid(f"Validation failure: {without_age}")
+    def _require_place_for_hsts(self) -> None:
         if self.hsts_max_age is not None and self.protocol != ListenerProtocol.TERMINATED_HTTPS:
             raise Invalid(
                 "Validation failure: The HSTS feature can only be used for listeners using the TERMINATED_HTTPS"

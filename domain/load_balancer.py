@@ -62,6 +62,7 @@ class LoadBalancer(Aggregate):
     L7RuleRemoved = events.L7RuleRemoved
     DeletionRequested = events.DeletionRequested
     DeletionOverdue = events.DeletionOverdue
+    DeletionRepeated = events.DeletionRepeated
     Deleted = events.Deleted
     StatusesSet = events.StatusesSet
     StatusesReleased = events.StatusesReleased
@@ -69,6 +70,7 @@ class LoadBalancer(Aggregate):
     ConfigurationRefused = events.ConfigurationRefused
     DeadlinePassed = events.DeadlinePassed
     FailoverRequested = events.FailoverRequested
+    RepairRequested = events.RepairRequested
     AmphoraReplaced = events.AmphoraReplaced
     AmphoraFailed = events.AmphoraFailed
     AmphoraGone = events.AmphoraGone
@@ -225,14 +227,21 @@ class LoadBalancer(Aggregate):
     def add_listener(self, listener: Listener) -> None:
         """Accept a listener; the amphorae will carry it once its revision is confirmed.
 
-        Raises DuplicateListener when the port is taken, NotFound or ProtocolMismatch for its default pool.
+        Raises what `require_place_for` raises, Invalid when it contradicts itself.
+        """
+        self.require_place_for(listener)
+        listener.require_consistent()
+        self._listener_added(listener=listener)
+
+    def require_place_for(self, listener: Listener) -> None:
+        """What this load balancer says of a new listener.
+
+        Raises NotFound or ProtocolMismatch for its default pool, DuplicateListener when the port is taken.
         """
         self.require_changeable()
-        self._require_default_pool(listener)
-        listener.require_consistent()
+        self.require_default_pool_fits(listener)
         self.tree.require_free_port(listener)
-        self._require_clients_can_reach(listener)
-        self._listener_added(listener=listener)
+        self.require_clients_can_reach(listener)
 
     @event(events.ListenerAdded)
     def _listener_added(self, listener: Listener) -> None:
@@ -242,8 +251,8 @@ class LoadBalancer(Aggregate):
     def change_listener(self, listener: Listener) -> None:
         """Its value was made with `Listener.changed_by`. Raises NotFound or ProtocolMismatch for its default pool."""
         self._require_wanted(Kind.LISTENER, listener.id)
-        self._require_clients_can_reach(listener)
-        self._require_default_pool(listener)
+        self.require_clients_can_reach(listener)
+        self.require_default_pool_fits(listener)
         self._listener_changed(listener=listener, retried=self._refused_with(listener.id))
 
     @event(events.ListenerChanged)
@@ -254,15 +263,16 @@ class LoadBalancer(Aggregate):
     def remove_listener(self, listener_id: UUID) -> None:
         """Its L7 policies and their rules go with it; its default pool stays."""
         self._require_wanted(Kind.LISTENER, listener_id)
-        self._listener_removed(listener_id=listener_id, below=self.tree.below(listener_id))
+        removed = (Ref(Kind.LISTENER, listener_id), *self.tree.below(listener_id))
+        self._listener_removed(listener_id=listener_id, removed=removed)
 
     @event(events.ListenerRemoved)
-    def _listener_removed(self, listener_id: UUID, below: tuple[Ref, ...]) -> None:
-        refs = [Ref(Kind.LISTENER, listener_id), *below]
-        self.tree = self.tree.without(refs)
-        self._advance(deleted=refs)
+    def _listener_removed(self, listener_id: UUID, removed: tuple[Ref, ...]) -> None:
+        self.tree = self.tree.without(removed)
+        self._advance(deleted=removed)
 
-    def _require_clients_can_reach(self, listener: Listener) -> None:
+    def require_clients_can_reach(self, listener: Listener) -> None:
+        """Raises Invalid when it admits networks that cannot get here, or that somebody else decides on."""
         if not listener.allowed_cidrs:
             return
         if self.settings.vip_sg_ids:
@@ -273,7 +283,8 @@ class LoadBalancer(Aggregate):
         """What hangs below an object that was refused before it ever ran: it is tried again with it."""
         return self.tree.below(id) if self._is_left_out(id) else ()
 
-    def _require_default_pool(self, listener: Listener) -> None:
+    def require_default_pool_fits(self, listener: Listener) -> None:
+        """Raises ChildrenNotAllowed, NotFound or ProtocolMismatch."""
         if listener.default_pool_id is not None:
             self._require_served_by(listener, listener.default_pool_id)
 
@@ -291,16 +302,22 @@ class LoadBalancer(Aggregate):
 
         Raises DefaultPoolTaken, ProtocolMismatch or NotFound for the listener.
         """
-        self.require_changeable()
-        listeners: tuple[Listener, ...] = ()
-        if listener_id is not None:
-            listeners = (self._require_listener_for(pool, listener_id),)
-        pool.require_persistence_fits()
-        for listener in listeners:
-            self.tree.require_no_default_pool(listener)
+        listeners = self.require_place_for_pool(pool, listener_id)
         pool.require_consistent()
         listeners = tuple(replace(listener, default_pool_id=pool.id) for listener in listeners)
         self._pool_added(pool=pool, listeners=listeners, touched=_refs(Kind.LISTENER, listeners))
+
+    def require_place_for_pool(self, pool: Pool, listener_id: UUID | None) -> tuple[Listener, ...]:
+        """What this load balancer says of a new pool; returns the listener whose default it becomes, if there is one.
+
+        Raises DefaultPoolTaken, ProtocolMismatch or NotFound for the listener, Invalid for how it keeps its clients.
+        """
+        self.require_changeable()
+        listeners = () if listener_id is None else (self._require_listener_for(pool, listener_id),)
+        pool.require_persistence_fits()
+        for listener in listeners:
+            self.tree.require_no_default_pool(listener)
+        return listeners
 
     def _require_listener_for(self, pool: Pool, listener_id: UUID) -> Listener:
         self._require_wanted(Kind.LISTENER, listener_id)
@@ -474,13 +491,20 @@ class LoadBalancer(Aggregate):
         self._advance(deleted=removed, touched=touched, edited=_refs(Kind.L7_POLICY, moved))
 
     def _require_policy_fits(self, policy: L7Policy) -> None:
-        self._require_wanted(Kind.LISTENER, policy.listener_id)
+        self.require_target_fits(policy.listener_id, policy.redirect_pool_id)
         if self._is_left_out(policy.listener_id):
             raise Immutable("Listener", policy.listener_id)
-        listener = self.tree.listeners[policy.listener_id]
+
+    def require_target_fits(self, listener_id: UUID, pool_id: UUID | None) -> None:
+        """Whether a listener can have a policy, with this pool to redirect to.
+
+        Raises ChildrenNotAllowed, NotFound or ProtocolMismatch.
+        """
+        self._require_wanted(Kind.LISTENER, listener_id)
+        listener = self.tree.listeners[listener_id]
         listener.require_children_allowed()
-        if policy.redirect_pool_id is not None:
-            self._require_served_by(listener, policy.redirect_pool_id)
+        if pool_id is not None:
+            self._require_served_by(listener, pool_id)
 
     def _shown_with_policy(self, listener_id: UUID) -> tuple[Ref, ...]:
         return (Ref(Kind.LISTENER, listener_id),)
@@ -587,6 +611,10 @@ class LoadBalancer(Aggregate):
     def _deletion_overdue(self, settled: Revision, step: str, reason: str) -> None:
         self.deletion_overdue = True
         self.progress = self.progress.settled_to(settled)
+
+    @event(events.DeletionRepeated)
+    def _deletion_repeated(self, why: str, amphora_ids: tuple[UUID, ...]) -> None:
+        self.deletion_overdue = False
 
     def deletion_is_complete(self) -> None:
         if self.being_deleted and not self.deleted:
@@ -701,6 +729,19 @@ class LoadBalancer(Aggregate):
     @event(events.FailoverRequested)
     def _failover_requested(self) -> None:
         self._advance(retried=[self.ref])
+
+    def request_repair(self, why: str) -> None:
+        """Have what carries it looked at, and put right; what is left of its deletion is done again."""
+        if self.being_deleted:
+            self._deletion_repeated(why=why, amphora_ids=self.amphora_ids)
+        else:
+            self._repair_requested(why=why, amphora_ids=self.amphora_ids)
+
+    @event(events.RepairRequested)
+    def _repair_requested(self, why: str, amphora_ids: tuple[UUID, ...]) -> None:
+        """What its amphorae are known to run may not be what they run: even the same bytes are pushed."""
+        self.running = {}
+        self._advance()
 
     def replace_amphora(self, amphora_id: UUID, replacement_id: UUID, reason: str) -> bool:
         """Put another amphora in the place of one that is lost; False when there is nothing to replace any more."""

@@ -14,7 +14,7 @@ from domain.l7_rule import L7Rule
 from domain.listener import Listener
 from domain.member import Member
 from domain.pool import Pool
-from domain.progress import Blame, Confirmation, Reached, Ref
+from domain.progress import Blame, Confirmation, Kind, Reached, Ref
 from domain.vip import Vip
 
 
@@ -123,11 +123,22 @@ class ListenerChanged(Revised):
 
 
 class ListenerRemoved(Revised):
-    """below: all that goes with the listener."""
+    """removed: the listener, its policies and their rules. Version 1 named the latter alone, as `below`."""
 
     TOPIC = "ListenerRemoved"
+    class_version = 2
     listener_id: UUID
-    below: tuple[Ref, ...] = ()
+    removed: tuple[Ref, ...]
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        listener = {"kind": Kind.LISTENER.value, "id": state["listener_id"]}
+        state["removed"] = [listener, *state.pop("below", [])]
+
+    @staticmethod
+    def downcast_v2_v1(state: dict[str, Any]) -> None:
+        """Written as long as the log may be read by a release that knows version 1 alone."""
+        state["below"] = [ref for ref in state.pop("removed") if ref["id"] != state["listener_id"]]
 
 
 class PoolAdded(TreeChanged):
@@ -244,6 +255,17 @@ class DeletionOverdue(Event):
     reason: str
 
 
+class DeletionRepeated(Event):
+    """Somebody found that a deletion does not end, and said why: all that is left of it is done again.
+
+    amphora_ids  what is still to be taken down
+    """
+
+    TOPIC = "LoadBalancerDeletionRepeated"
+    why: str
+    amphora_ids: tuple[UUID, ...]
+
+
 class Deleted(Event):
     """Nothing is left of it outside; its history remains."""
 
@@ -300,6 +322,14 @@ class FailoverRequested(Revised):
     """Somebody asked for it: its amphorae are replaced, whether they are well or not."""
 
     TOPIC = "LoadBalancerFailoverRequested"
+
+
+class RepairRequested(Revised):
+    """Somebody found something wrong, and said why: its amphorae are looked at, and pushed to again or replaced."""
+
+    TOPIC = "LoadBalancerRepairRequested"
+    why: str
+    amphora_ids: tuple[UUID, ...]
 
 
 class AmphoraReplaced(Revised):

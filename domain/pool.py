@@ -13,6 +13,7 @@ from domain.fields import (
     FIXED,
     NULL_REFUSED,
     AdminStateUp,
+    Between,
     Ciphers,
     IpAddress,
     Length,
@@ -20,6 +21,7 @@ from domain.fields import (
     Name,
     SecretRef,
     Tags,
+    TlsVersionName,
 )
 from domain.listener import Listener, ListenerProtocol
 from domain.tls import Alpn, require_alpn
@@ -70,7 +72,7 @@ class SessionPersistence:
 
     type: SessionPersistenceType
     cookie_name: Annotated[str, Length(255), Matching(r"^[^\s,;\\]+$")] | None = None
-    persistence_timeout: int | None = None
+    persistence_timeout: Annotated[int, Between(-2_147_483_648, 2_147_483_647)] | None = None
     persistence_granularity: IpAddress | None = None
 
 
@@ -93,7 +95,7 @@ class Pool:
     ca_tls_container_ref: SecretRef | None = None
     crl_container_ref: SecretRef | None = None
     tls_ciphers: Annotated[Ciphers | None, BY_DEPLOYMENT] = None
-    tls_versions: Annotated[tuple[Name, ...] | None, BY_DEPLOYMENT] = None
+    tls_versions: Annotated[tuple[TlsVersionName, ...] | None, BY_DEPLOYMENT] = None
     alpn_protocols: tuple[Alpn, ...] | None = None
     tags: Tags = ()
 
@@ -122,7 +124,8 @@ class Pool:
         return changed
 
     def _persistence_changed_by(self, given: Mapping[str, Any]) -> SessionPersistence:
-        if not self.protocol.is_connectionless and given.keys() & {"persistence_timeout", "persistence_granularity"}:
+        of_datagrams = (given.get("persistence_timeout"), given.get("persistence_granularity"))
+        if not self.protocol.is_connectionless and of_datagrams != (None, None):
             raise Invalid(
                 "Validation failure: persistence_timeout and persistence_granularity is only for UDP protocol pools."
             )
@@ -134,10 +137,13 @@ class Pool:
     def require_consistent(self) -> None:
         """Raises Invalid when a new pool contradicts itself."""
         self.require_persistence_fits()
-        if self.crl_container_ref is not None and self.ca_tls_container_ref is None:
-            raise Invalid("Validation failure: A CA certificate reference is required to specify a revocation list.")
+        self.require_authority_for_revocations()
         if self.tls_enabled:
             require_alpn(self.alpn_protocols)
+
+    def require_authority_for_revocations(self) -> None:
+        if self.crl_container_ref is not None and self.ca_tls_container_ref is None:
+            raise Invalid("Validation failure: A CA certificate reference is required to specify a revocation list.")
 
     def require_persistence_fits(self) -> None:
         """Raises Invalid when clients could not be kept with their member in the way that was asked for."""

@@ -14,33 +14,40 @@ from processes.actions import ACTIONS, Action, Term
 from processes.ports import Claim
 
 CHANNEL = "tacitus_actions"
-LEASE_SECONDS = 5
+LEASE_SECONDS = 4
 _CLAIM_LOCK = 7_201_603
 
 # More wanted for the same object joins the row that waits; a row that runs is due again once it ends (complete_action).
 _INSERT = """
-INSERT INTO actions (kind, object_id, lane, priority, payload, wanted, due_at, deadline)
-SELECT kind, object_id, lane, priority, payload, wanted,
+INSERT INTO actions (kind, object_id, lane, priority, payload, wanted, cause, due_at, deadline)
+SELECT kind, object_id, lane, priority, payload, wanted, cause,
        now() + make_interval(secs => after_seconds), now() + make_interval(secs => after_seconds + term_seconds)
 FROM jsonb_to_recordset(%s::jsonb) AS x(
     kind text, object_id uuid, lane text, priority smallint, payload jsonb, wanted bigint,
-    after_seconds double precision, term_seconds double precision)
+    cause bigint, after_seconds double precision, term_seconds double precision)
 ORDER BY kind, object_id
 ON CONFLICT (kind, object_id) DO UPDATE SET
     wanted = greatest(actions.wanted, excluded.wanted),
+    cause = greatest(actions.cause, excluded.cause),
     due_at = CASE WHEN actions.owner IS NULL THEN least(actions.due_at, excluded.due_at) ELSE actions.due_at END
 """
 # In each lane the row to go next, unless one of the lane is running; an expired lease frees its own row only.
+# Those that failed before have a number among themselves: the first so many may go.
 _CLAIM = """
 WITH next AS (
-    SELECT DISTINCT ON (a.lane) a.id, a.priority, a.due_at FROM actions a
+    SELECT DISTINCT ON (a.lane) a.id, a.priority, a.due_at, a.failures > 0 AS is_doubtful FROM actions a
     WHERE a.due_at <= now() AND (a.owner IS NULL OR a.lease_until < now())
       AND NOT EXISTS (SELECT FROM actions b WHERE b.lane = a.lane AND b.id <> a.id AND b.owner IS NOT NULL)
     ORDER BY a.lane, a.priority, a.due_at, a.id
+), numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY is_doubtful ORDER BY priority, due_at) AS number FROM next
 )
-UPDATE actions SET owner = %s, lease_until = now() + make_interval(secs => %s), attempt = attempt + 1
-WHERE id IN (SELECT id FROM next ORDER BY priority, due_at LIMIT %s)
-RETURNING id, kind, payload, wanted, attempt, now(), since, deadline < now(), failures
+UPDATE actions SET owner = %(owner)s, lease_until = now() + make_interval(secs => %(lease)s), attempt = attempt + 1
+WHERE id IN (
+    SELECT id FROM numbered WHERE NOT is_doubtful OR number <= %(doubtful)s ORDER BY priority, due_at LIMIT %(limit)s)
+RETURNING id, kind, payload, wanted, attempt, now(), since, deadline < now(), failures,
+    coalesce(cause, 0),
+    coalesce((SELECT request_id FROM commits WHERE position >= actions.cause ORDER BY position LIMIT 1), '')
 """
 _RENEW = """
 UPDATE actions SET lease_until = now() + make_interval(secs => %s)
@@ -55,6 +62,11 @@ _FAILED = """
 UPDATE actions SET owner = NULL, lease_until = NULL, due_at = now() + make_interval(secs => %s),
     failures = failures + 1, last_error = %s
 WHERE id = %s AND attempt = %s AND owner IS NOT NULL
+"""
+# A worker that died frees what it held by the end of its lease.
+_NEXT = """
+SELECT extract(epoch FROM min(CASE WHEN owner IS NULL THEN due_at ELSE lease_until END) - now()) FROM actions
+WHERE due_at > now() OR owner IS NOT NULL
 """
 
 
@@ -89,6 +101,7 @@ def _row(action: Action, settings: Settings) -> dict[str, object]:
         "priority": int(action.priority),
         "payload": action,
         "wanted": action.wanted,
+        "cause": action.cause or None,
         "after_seconds": action.after_seconds,
         "term_seconds": terms[action.term],
     }
@@ -102,11 +115,13 @@ class PostgresActionQueue:
         self._settings = settings
         self._wakeup = wakeup
 
-    def claim(self, owner: str, limit: int) -> Sequence[Claim]:
+    def claim(self, owner: str, limit: int, *, doubtful: int | None = None) -> Sequence[Claim]:
         """Claims take turns, so that two workers cannot choose one lane."""
+        said = {"owner": owner, "lease": LEASE_SECONDS, "limit": limit}
+        said["doubtful"] = limit if doubtful is None else doubtful
         with self._pool.connection() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CLAIM_LOCK,), prepare=True)
-            rows = connection.execute(_CLAIM, (owner, LEASE_SECONDS, limit), prepare=True).fetchall()
+            rows = connection.execute(_CLAIM, said, prepare=True).fetchall()
         return [_claim(*row) for row in rows]
 
     def renew(self, claims: Sequence[Claim]) -> None:
@@ -144,7 +159,7 @@ class PostgresActionQueue:
     def _seconds_to_next(self) -> float:
         with self._pool.connection() as connection:
             row = connection.execute(
-                "SELECT extract(epoch FROM min(due_at) - now()) FROM actions WHERE owner IS NULL AND due_at > now()",
+                _NEXT,
                 prepare=True,
             ).fetchone()
         return max(float(row[0]), 0.001) if row and row[0] is not None else 1.0
@@ -155,13 +170,24 @@ class PostgresActionQueue:
 
 
 def _claim(
-    id: int, kind: str, payload: Any, wanted: int, attempt: int, now: Any, since: Any, overdue: bool, failures: int
+    id: int,
+    kind: str,
+    payload: Any,
+    wanted: int,
+    attempt: int,
+    now: Any,
+    since: Any,
+    overdue: bool,
+    failures: int,
+    cause: int,
+    request_id: str,
 ) -> Claim:
     return Claim(
-        action=msgspec.convert({**payload, "wanted": wanted}, ACTIONS[kind]),
+        action=msgspec.convert({**payload, "wanted": wanted, "cause": cause}, ACTIONS[kind]),
         attempt=Attempt(id, attempt, wanted),
         now=now,
         since=since,
         overdue=overdue,
         failures=failures,
+        request_id=request_id,
     )

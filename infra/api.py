@@ -28,6 +28,7 @@ from commands.turns import Turns
 from domain.deployment import Deployment
 from infra.actors import Actors
 from infra.amphora_api import amphora_routes
+from infra.api_telemetry import request_metrics
 from infra.catalogue_api import catalogue_routes
 from infra.controlled import reported_amphorae
 from infra.discovery import VersionRoot, Versions
@@ -36,6 +37,7 @@ from infra.http import HEALTHCHECK, BodyLimit, Joined, Routes, application
 from infra.idempotency import Idempotency
 from infra.identity import Allows, identity_of, nothing
 from infra.neutron_reads import network_routes
+from infra.openapi import DOCUMENT, OpenApi
 from infra.quota_api import quota_defaults, quota_routes
 from infra.settings import UNLIMITED, Profile, Settings
 from projections.health_monitor import HEALTH_MONITORS
@@ -93,13 +95,16 @@ def api_application(
         **quota_routes(quota_defaults(settings), aggregates, deciding.turns, pool, rules),
     }
     operators = amphora_routes(_amphorae(settings, deciding, places, pool), pool, rules)
-    roots = {"": VersionRoot(), "/lbaas": VersionRoot(), "/octavia": VersionRoot()}
-    versioned = [("", roots), ("/lbaas", resources), ("", resources), ("/octavia", operators)]
+    roots = _roots(settings, pool)
+    words = {"": VersionRoot(), "/lbaas": VersionRoot(), "/octavia": VersionRoot()}
+    versioned = [("", words), ("/lbaas", resources), ("/octavia", operators)]
     if network_reads is not None:
         versioned.append(("", network_routes(network_reads)))
+    document = {DOCUMENT: OpenApi(roots, versioned)}
     identity = identity_of(settings.auth_strategy, allows, Actors(pool))
     limit = BodyLimit(settings.max_request_body_size)
-    return application([identity, limit, Idempotency(keys or pool)], {**_roots(settings, pool), **control}, versioned)
+    middleware = [*request_metrics(), identity, limit, Idempotency(keys or pool)]
+    return application(middleware, {**roots, **control}, [*versioned, ("", resources), ("", document)])
 
 
 def _amphorae(settings: Settings, deciding: Deciding, places: Places, pool: ConnectionPool[Any]) -> AmphoraHandler:

@@ -48,7 +48,7 @@ class AmphoraBootFiles:
     def agent_configuration_of(self, amphora_id: UUID) -> str:
         """The key of its heartbeats is derived and never stored."""
         return _CONFIGURATION.format(
-            controllers=f"{self._settings.api_host}:{self._settings.heartbeat_port}",
+            controllers=", ".join(self._settings.controllers),
             interval=self._settings.heartbeat_interval,
             key=heartbeat_key(self._store.heartbeat_masters[0], amphora_id),
             amphora_id=amphora_id,

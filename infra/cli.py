@@ -1,28 +1,26 @@
 """The command `tacitus`."""
 
 import argparse
-import logging
-import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
+import infra.cli_log
+import infra.cli_operators
+import infra.cli_parked
+import infra.cli_replay
+import infra.cli_roles
+from infra.command_line import FAILED, IN_USE, RELEASE_TOO_OLD, add_config_file, leave, settings_of
 from infra.embedded_postgres import PostgresFailed
-from infra.options import InvalidSettings, read
-from infra.process_signals import end_with_parent, stop_on_signal
-from infra.settings import AuthStrategy, Profile, Settings
+from infra.options import InvalidSettings
+from infra.process_signals import end_with_parent
+from infra.settings import Profile
 from infra.state_directory import StateDirectory, StateDirectoryInUse, default_state_directory
 
-if TYPE_CHECKING:
-    from infra.policy import Policy  # takes a while to import
-
-FAILED, IN_USE = 1, 4
 Verb = Callable[[argparse.Namespace], None]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Exit code 0 after an orderly stop, 4 when another run has the state directory, 1 for any other failure."""
+    """Exit code 0 after an orderly stop; those of failures: infra/command_line.py."""
     options = _parser().parse_args(arguments)
     if options.parent:
         end_with_parent(options.parent)
@@ -30,48 +28,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         verb(options)
     except InvalidSettings as error:
-        _leave(error, FAILED)
+        leave(error)
 
 
 def run(options: argparse.Namespace) -> None:
     from infra.run import PortTaken, Run
+    from processes.ports import ReleaseTooOld
 
     try:
         state = StateDirectory(options.state_dir)
-        Run(state, options.port, options.profile, options.config_files or ()).until_stopped()
+        Run(
+            state,
+            options.port,
+            options.profile,
+            options.config_files or (),
+            replicas=options.replicas,
+            with_kafka=options.kafka,
+        ).until_stopped()
     except StateDirectoryInUse as error:
-        _leave(error, IN_USE)
+        leave(error, IN_USE)
     except (PortTaken, PostgresFailed) as error:
-        _leave(error, FAILED)
-
-
-def api(options: argparse.Namespace) -> None:
-    settings = _settings(options)
-    from infra.api_server import ApiServer
-    from infra.wiring import api_application
-
-    application = partial(api_application, policy=_policy(settings))
-    ApiServer(settings, application, options.listen_descriptor).run()
-
-
-def worker(options: argparse.Namespace) -> None:
-    settings = _settings(options)
-    from infra.wiring import run_worker
-
-    run_worker(settings, stop_on_signal())
-
-
-def health_manager(options: argparse.Namespace) -> None:
-    settings = _settings(options)
-    from infra.wiring import run_health_manager
-
-    run_health_manager(settings, stop_on_signal())
+        leave(error)
+    except ReleaseTooOld as error:
+        leave(error, RELEASE_TOO_OLD)
 
 
 def db_upgrade(options: argparse.Namespace) -> None:
     from infra.migration import upgrade
 
-    upgrade(options.database_url or _settings(options).database_url)
+    upgrade(options.database_url or settings_of(options).owner_url)
 
 
 def config_sample(options: argparse.Namespace) -> None:
@@ -103,32 +88,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(parent=None)
     verbs = parser.add_subparsers(required=True, metavar="verb")
     _add_run(verbs.add_parser("run", help="the whole service on this machine, with a database of its own"))
-    for name, verb, text in [
-        ("api", api, "the API"),
-        ("worker", worker, "processes and their actions"),
-        ("health-manager", health_manager, "heartbeats in, changes of health out"),
-    ]:
-        service = verbs.add_parser(name, help=text)
-        service.set_defaults(verb=verb, listen_descriptor=None)
-        _add_config_file(service)
-        service.add_argument("--parent", type=int, help=argparse.SUPPRESS)
-        if verb is api:
-            service.add_argument("--listen-descriptor", type=int, help=argparse.SUPPRESS)
+    infra.cli_roles.add_to(verbs)
+    infra.cli_replay.add_to(verbs)
+    infra.cli_operators.add_to(verbs)
+    infra.cli_log.add_to(verbs)
+    infra.cli_parked.add_to(verbs)
     _add_db(verbs.add_parser("db", help="the schema of the database"))
     _add_config(verbs.add_parser("config", help="what can be set"))
     _add_policy(verbs.add_parser("policy", help="who may do what"))
     return parser
-
-
-def _add_config_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config-file",
-        type=Path,
-        action="append",
-        dest="config_files",
-        metavar="FILE",
-        help="settings; may be given several times, the last one wins (/etc/tacitus/tacitus.conf)",
-    )
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -144,15 +112,15 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile", type=Profile, choices=list(Profile), default=Profile.LOCAL, help="what stands behind the drivers"
     )
-    parser.add_argument(
-        "--config-file", type=Path, action="append", dest="config_files", metavar="FILE", help="settings that differ"
-    )
+    parser.add_argument("--replicas", type=int, default=1, metavar="N", help="processes of each service (1)")
+    parser.add_argument("--kafka", action="store_true", help="let events travel through a broker, started beside")
+    add_config_file(parser)
 
 
 def _add_db(parser: argparse.ArgumentParser) -> None:
     upgrade = parser.add_subparsers(required=True, metavar="verb").add_parser("upgrade", help="bring it up to date")
     upgrade.set_defaults(verb=db_upgrade)
-    _add_config_file(upgrade)
+    add_config_file(upgrade)
     upgrade.add_argument("--database-url", metavar="URL", help="PostgreSQL, as psycopg takes it")
 
 
@@ -166,31 +134,8 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
     verbs.add_parser("sample", help="print every rule with its default").set_defaults(verb=policy_sample)
     check = verbs.add_parser("check", help="say what is wrong with a policy file")
     check.set_defaults(verb=policy_check)
-    _add_config_file(check)
+    add_config_file(check)
     check.add_argument("--file", type=Path, metavar="FILE", help="instead of the file that the settings name")
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    """Also the moment from which a service writes its log."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    return read(options.config_files)
-
-
-def _policy(settings: Settings) -> "Policy | None":
-    """Loaded before the workers start: one that starts later has it, whatever became of the file."""
-    if settings.auth_strategy == AuthStrategy.NOAUTH:
-        return None
-    from infra.policy import BrokenPolicy, policy_of
-
-    try:
-        return policy_of(settings)
-    except BrokenPolicy as error:
-        _leave(error, FAILED)
-
-
-def _leave(error: Exception, code: int) -> NoReturn:
-    print(f"tacitus: {error}", file=sys.stderr)
-    raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from eventsourcing.persistence import (
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresFactory
 from eventsourcing.utils import Environment
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
 
 import projections.amphora_rows
 import projections.catalogue_rows
@@ -41,6 +42,8 @@ from domain.errors import AddressTaken, ConcurrentChange, ConstraintBroken, NotF
 from domain.load_balancer import RESOURCES, LoadBalancer
 from domain.progress import Kind
 from domain.quota import QuotaDefaults
+from infra.log_level import FreshLevel
+from infra.patience import Pool
 from infra.transcoding import EventMapper
 from projections.rows import Change, Statement, Work, rows_of, work_of
 
@@ -49,7 +52,6 @@ ORDER_LOCK = 7_201_602
 """Advisory lock that gives the log its order: taken after the rows, right before the events."""
 
 _RETRY_SECONDS = 5.0
-_SESSION = "-c lock_timeout=5s -c statement_timeout=20s"
 _OUTDATED_ATTEMPT, _QUOTA_MET = "TA001", "TA002"
 _COMPLETE = "SELECT complete_action(%s, %s, %s)"
 
@@ -74,6 +76,10 @@ class Append:
     recorded_at: datetime | None = None
 
 
+class _Waited(StoreUnavailable):
+    """The database answered that it took too long: nothing was stored, and who asked has waited long enough."""
+
+
 class Recorder(PostgresApplicationRecorder):
     """Appends events, rows and commit record in one transaction that waits for the server once."""
 
@@ -90,6 +96,8 @@ class Recorder(PostgresApplicationRecorder):
         while append.recorded_at is None:
             try:
                 self._append(stored_events, append)
+            except _Waited:
+                raise
             except StoreUnavailable:
                 if time.monotonic() > deadline:
                     raise
@@ -115,6 +123,16 @@ class Recorder(PostgresApplicationRecorder):
         except PersistenceError as error:
             cause = error.__cause__
             raise _named(cause) if isinstance(cause, psycopg.Error) else StoreUnavailable(str(error)) from error
+
+    def level(self) -> int:
+        """Of the log. Raises StoreUnavailable."""
+        try:
+            with self.datastore.get_connection() as connection:
+                row = connection.execute("SELECT level FROM log_identity", prepare=True).fetchone()
+        except PersistenceError as error:
+            raise StoreUnavailable(str(error)) from error
+        assert row is not None, "migrations make the row"
+        return int(row["level"])
 
     def recorded_at(self, command_id: UUID) -> datetime | None:
         """When this command was recorded; None when it is not in the log, or while the database does not answer."""
@@ -199,6 +217,8 @@ def _named(error: psycopg.Error) -> Exception:
             return ConcurrentChange()
         case str(constraint) if constraint in _ACROSS_AGGREGATES:
             return ConstraintBroken(constraint)
+    if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
+        return _Waited(str(error))
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return StoreUnavailable(str(error))
     return error
@@ -219,12 +239,6 @@ _ACROSS_AGGREGATES = frozenset(
 
 class _Factory(PostgresFactory):
     application_recorder_class = Recorder
-
-    def __init__(self, env: Environment) -> None:
-        super().__init__(env)
-        settings = self.datastore.pool.kwargs
-        assert isinstance(settings, dict), "the library passes a dict"
-        settings["options"] = _SESSION
 
 
 class _Tacitus(Application[UUID]):
@@ -259,12 +273,18 @@ class EventStore:
     """Loads and saves aggregates (commands.ports.Aggregates) and finds the load balancer of an object (Places)."""
 
     def __init__(self, database_url: str, *, connections: int = 4, quota_defaults: QuotaDefaults | None = None) -> None:
-        self._application = _Tacitus(_environment(database_url, connections))
+        self._application = _Tacitus(_environment(database_url))
         self._quota_defaults = quota_defaults or QuotaDefaults()
         recorder = self._application.recorder
         assert isinstance(recorder, Recorder)
+        # In the place of the library's pool, which was not opened yet.
+        pool = Pool(database_url, connections + 1, row_factory=dict_row)
+        recorder.datastore.pool = pool  # type: ignore[assignment]  # it asks for no more than any pool has
         self.recorder = recorder
-        self.mapper = self._application.mapper
+        mapper = self._application.mapper
+        assert isinstance(mapper, EventMapper)
+        self.mapper = mapper
+        self._level = FreshLevel(recorder.level)
 
     def limited_by(self, quota_defaults: QuotaDefaults) -> Self:
         """The same store with other limits for projects that have none of their own."""
@@ -296,6 +316,7 @@ class EventStore:
         limits = self._quota_defaults if origin.enforce_quota else None
         append = Append(origin=origin, changes=changes, completing=completing, limits=limits)
         if events:
+            self.mapper.level = self._level.now()
             self._application.events.put(events, append=append)
         elif completing is not None:
             self.recorder.complete(completing)
@@ -342,7 +363,7 @@ _PLACES = {
 } | {Kind.LOAD_BALANCER: "SELECT id AS load_balancer_id, project_id FROM load_balancers WHERE id = %s"}
 
 
-def _environment(database_url: str, connections: int) -> dict[str, str]:
+def _environment(database_url: str) -> dict[str, str]:
     said = conninfo_to_dict(database_url)
     return {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
@@ -351,10 +372,6 @@ def _environment(database_url: str, connections: int) -> dict[str, str]:
         "POSTGRES_PORT": str(said.get("port", "5432")),
         "POSTGRES_USER": str(said.get("user", "postgres")),
         "POSTGRES_PASSWORD": str(said.get("password", "")),
-        "POSTGRES_POOL_SIZE": "1",
-        "POSTGRES_MAX_OVERFLOW": str(connections),
-        "POSTGRES_POOL_TIMEOUT": "5",
-        "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "5",
         "CREATE_TABLE": "n",
         "AGGREGATE_CACHE_MAXSIZE": "1000",
         "AGGREGATE_CACHE_FASTFORWARD": "y",

@@ -13,7 +13,8 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 REQUEST_ID = "tacitus.request_id"
 """Key of the WSGI environment: the id that a request was given before it reached the application."""
 
-OPEN_TO_ALL = frozenset({"/", "/load-balancer/", "/healthcheck", "/load-balancer/healthcheck"})
+_OPEN = ("/", "/healthcheck", *(f"/{version}/openapi.json" for version in ("v2", "v2.0")))
+OPEN_TO_ALL = frozenset({*_OPEN, *(f"/load-balancer{path}" for path in _OPEN)})
 """Paths that need no token, mount point included."""
 
 _OF_IDENTITIES = (

@@ -4,8 +4,9 @@ One loop decides; other threads receive datagrams, write statistics and ask amph
 """
 
 import logging
+import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
@@ -23,6 +24,8 @@ from domain.load_balancer import LoadBalancer
 from infra.event_store import CHANNEL, EventStore
 from infra.health_records import RecordedHealth
 from infra.heartbeats import HeartbeatReceiver, KeysOf
+from infra.many_aggregates import ManyAggregates
+from infra.readings import Reading
 from infra.roster import Pool, Roster
 from infra.settings import Settings
 from infra.statistics import StatisticsBuffer
@@ -40,6 +43,7 @@ from processes.health import (
 LONGEST_ROUND_SECONDS = 0.25  # how late a silence may be noticed
 REFRESH_SECONDS = 0.1  # between looks at the log
 LOAD_BALANCERS_AT_ONCE = 50  # in one append
+LOAD_BALANCERS_REMEMBERED = 5_000  # some ten kilobytes each
 ASKING_THREADS = 8
 AFTER_TROUBLE_SECONDS = 1.0
 
@@ -93,13 +97,15 @@ class HealthManager:
         driver: Askable,
         outcomes: ReportAmphoraLost,
         keys_of: KeysOf,
+        ear: socket.socket,
     ) -> None:
-        """Raises OSError when the port for heartbeats cannot be bound."""
+        """ear: where heartbeats arrive (infra.heartbeats.listening)"""
         self._settings = settings
         self._store = store
         self._pool = pool
         self._driver = driver
         self._outcomes = outcomes
+        self._load_balancers = ManyAggregates(store, LoadBalancer, LOAD_BALANCERS_REMEMBERED)
         self._records = RecordedHealth(store)
         self._board = HealthBoard(self._records.statuses_of)
         self._roster = Roster(pool)
@@ -109,11 +115,22 @@ class HealthManager:
         self._answers: SimpleQueue[tuple[UUID, str | None]] = SimpleQueue()
         self._refreshed_at = 0.0
         self._stop = Event()
-        self.receiver = HeartbeatReceiver((settings.api_host, settings.heartbeat_port), keys_of, self._receive)
+        self.receiver = HeartbeatReceiver(ear, keys_of, self._receive)
 
     @property
     def address(self) -> tuple[str, int]:
         return self.receiver.address
+
+    def readings(self) -> Iterable[Reading]:
+        """For monitoring."""
+        yield Reading("tacitus_heartbeats_accepted", "Heartbeats that counted.", self.receiver.accepted, counts_up=True)
+        for reason, count in dict(self.receiver.dropped).items():
+            text = "Datagrams that did not count."
+            yield Reading("tacitus_heartbeats_dropped", text, count, {"reason": reason}, counts_up=True)
+        yield Reading("tacitus_amphorae_in_service", "Amphorae that are watched over.", self._watch.watched)
+        yield Reading("tacitus_amphorae_silent", "Amphorae in service that say nothing.", self._watch.silent)
+        text = "Whether automatic failover is suspended."
+        yield Reading("tacitus_failover_suspended", text, float(self._watch.is_suspended))
 
     def run(self, stop: Event) -> None:
         """Until `stop` is set. Raises HearingLost, on which the process had better start again."""
@@ -218,7 +235,7 @@ class HealthManager:
             self._record_at_once(due[first : first + LOAD_BALANCERS_AT_ONCE], now)
 
     def _record_at_once(self, load_balancer_ids: Sequence[UUID], now: float) -> None:
-        measured = {id: changes for id in load_balancer_ids if (changes := self._changes_of(id)) is not None}
+        measured = self._changes_of(load_balancer_ids)
         try:
             self._records.record({id: changes for id, changes in measured.items() if changes})
         except (ConcurrentChange, *DATABASE_TROUBLE):
@@ -228,17 +245,17 @@ class HealthManager:
         for id, changes in measured.items():
             self._board.recorded(id, changes, now)
 
-    def _changes_of(self, load_balancer_id: UUID) -> Statuses | None:
-        """None when there is no such load balancer any more, or soon."""
-        try:
-            load_balancer: LoadBalancer = self._store.load_balancer(load_balancer_id)
-        except NotFound:
-            self._board.forget(load_balancer_id)
-            return None
-        if load_balancer.being_deleted:
-            self._board.forget(load_balancer_id)
-            return None
-        return self._board.changes(load_balancer)
+    def _changes_of(self, load_balancer_ids: Sequence[UUID]) -> dict[UUID, Statuses]:
+        """Of those that are there and will stay; the others are forgotten."""
+        found = self._load_balancers.load(load_balancer_ids)
+        changes = {}
+        for id in load_balancer_ids:
+            load_balancer = found.get(id)
+            if load_balancer is None or load_balancer.deleted or load_balancer.being_deleted:
+                self._board.forget(id)
+            else:
+                changes[id] = self._board.changes(load_balancer)
+        return changes
 
     def _write_statistics(self) -> None:
         """Every other heartbeat or so, and once more at the end."""
@@ -308,19 +325,3 @@ class HealthManager:
             self._outcomes.amphora_is_lost(amphora_id, silence)
         except (NotFound, ConcurrentChange) as error:
             logger.info("amphora %s need not be replaced: %s", amphora_id, error)
-
-
-def run_health_manager(
-    *,
-    settings: Settings,
-    store: EventStore,
-    pool: Pool,
-    driver: Askable,
-    outcomes: ReportAmphoraLost,
-    keys_of: KeysOf,
-    stop: Event,
-) -> None:
-    """Until `stop` is set. Raises OSError when the port for heartbeats cannot be bound."""
-    HealthManager(settings=settings, store=store, pool=pool, driver=driver, outcomes=outcomes, keys_of=keys_of).run(
-        stop
-    )

@@ -1,20 +1,19 @@
 """What the health manager decided, kept as events."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from uuid import UUID
-
-from eventsourcing.application import AggregateNotFoundError, Repository
-from eventsourcing.persistence import EventStore as StoredAggregates
 
 from commands.ports import Origin
 from domain.errors import ConcurrentChange
 from domain.health import FAILOVER_GUARD_ID, FailoverGuard, LoadBalancerHealth
 from infra.event_store import EventStore
+from infra.many_aggregates import ManyAggregates
 from processes.health import Statuses
 
 _MOST_TRIES = 10
+_MOST_REMEMBERED = 20_000  # some kilobytes each
 
 
 class RecordedHealth:
@@ -22,11 +21,12 @@ class RecordedHealth:
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
-        events = StoredAggregates(mapper=store.mapper, recorder=store.recorder)
-        self._aggregates = Repository(events, cache_maxsize=1_000)
+        self._health = ManyAggregates(store, LoadBalancerHealth, _MOST_REMEMBERED)
+        self._guards = ManyAggregates(store, FailoverGuard, 1)
 
     def statuses_of(self, load_balancer_id: UUID) -> Statuses:
-        return self._health_of(load_balancer_id).statuses
+        (health,) = self._health_of([load_balancer_id])
+        return dict(health.statuses)
 
     def record(self, measured: Mapping[UUID, Statuses]) -> None:
         """One append for all; when another health manager was faster with one of them, each for itself."""
@@ -37,12 +37,14 @@ class RecordedHealth:
                 self._repeated(partial(self._record_at_once, {id: statuses}))
 
     def _record_at_once(self, measured: Mapping[UUID, Statuses]) -> None:
-        changed = []
-        for id, statuses in measured.items():
-            health = self._health_of(id)
+        changed = self._health_of(list(measured))
+        for health, statuses in zip(changed, measured.values(), strict=True):
             health.measured(statuses)
-            changed.append(health)
-        self._store.save(*changed, origin=Origin())
+        try:
+            self._store.save(*changed, origin=Origin())
+        except BaseException:
+            self._health.forget(health.id for health in changed)
+            raise
 
     def is_failover_suspended(self) -> bool:
         return self._guard().is_suspended
@@ -69,16 +71,10 @@ class RecordedHealth:
                 return decide_and_save()
         return decide_and_save()
 
-    def _health_of(self, load_balancer_id: UUID) -> LoadBalancerHealth:
-        try:
-            health: LoadBalancerHealth = self._aggregates.get(LoadBalancerHealth.create_id(load_balancer_id))
-        except AggregateNotFoundError:
-            return LoadBalancerHealth.begin(load_balancer_id)
-        return health
+    def _health_of(self, load_balancer_ids: Sequence[UUID]) -> Sequence[LoadBalancerHealth]:
+        found = self._health.load([LoadBalancerHealth.create_id(id) for id in load_balancer_ids])
+        return [found.get(LoadBalancerHealth.create_id(id)) or LoadBalancerHealth.begin(id) for id in load_balancer_ids]
 
     def _guard(self) -> FailoverGuard:
-        try:
-            guard: FailoverGuard = self._aggregates.get(FAILOVER_GUARD_ID)
-        except AggregateNotFoundError:
-            return FailoverGuard.set_up()
-        return guard
+        self._guards.forget([FAILOVER_GUARD_ID])
+        return self._guards.load([FAILOVER_GUARD_ID]).get(FAILOVER_GUARD_ID) or FailoverGuard.set_up()

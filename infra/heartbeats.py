@@ -6,7 +6,6 @@ import socket
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from functools import lru_cache
 from threading import Event
 from uuid import UUID
@@ -72,13 +71,16 @@ class HeartbeatReceiver:
 
     def __init__(
         self,
-        address: tuple[str, int],
+        ear: socket.socket,
         keys_of: KeysOf,
         receive: Callable[[Heartbeat, float], None],
         fleet_keys: Sequence[str] = (),
     ) -> None:
-        """`receive` gets each heartbeat and when it arrived, in seconds of the monotonic clock. Raises OSError."""
-        self._socket = _bound(address)
+        """`receive` gets each heartbeat and when it arrived, in seconds of the monotonic clock.
+
+        ear  from `listening`; it stays the caller's, who closes it
+        """
+        self._socket = ear
         self._keys_of = lru_cache(maxsize=10_000)(lambda amphora_id: tuple(keys_of(amphora_id)))
         self._fleet_keys = tuple(fleet_keys)
         self._receive = receive
@@ -94,13 +96,12 @@ class HeartbeatReceiver:
 
     def run(self, stop: Event) -> None:
         """Until `stop` is set."""
-        with closing(self._socket):
-            while not stop.is_set():
-                ready, _, _ = select.select([self._socket], [], [], _LOOK_FOR_STOP_SECONDS)
-                if not ready:
-                    self.caught_up = time.monotonic()
-                elif self._read_one():
-                    self._read_waiting(stop)
+        while not stop.is_set():
+            ready, _, _ = select.select([self._socket], [], [], _LOOK_FOR_STOP_SECONDS)
+            if not ready:
+                self.caught_up = time.monotonic()
+            elif self._read_one():
+                self._read_waiting(stop)
 
     def _read_waiting(self, stop: Event) -> None:
         while not stop.is_set():
@@ -144,7 +145,8 @@ class HeartbeatReceiver:
 DROP_REASONS = tuple(kind.__name__.lower() for kind in (Tampered, Oversized, Malformed, Replayed))
 
 
-def _bound(address: tuple[str, int]) -> socket.socket:
+def listening(address: tuple[str, int]) -> socket.socket:
+    """A socket for heartbeats, with much room for those that wait. Raises OSError when the port cannot be bound."""
     family, _, _, _, resolved = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
     bound = socket.socket(family, socket.SOCK_DGRAM)
     try:

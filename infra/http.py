@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 
 from commands.ports import StoreUnavailable
 from commands.request import BodyTooLarge, UnknownMediaType
+from commands.tracing import serves
 from domain.errors import (
     Conflicting,
     Forbidden,
@@ -30,6 +31,7 @@ from domain.errors import (
 )
 from infra.gates import REQUEST_ID
 from infra.idempotency import KeyInUse, KeyUsedOtherwise
+from processes.ports import ReleaseTooOld
 from projections.listing import MalformedPage
 
 _log = logging.getLogger(__name__)
@@ -60,9 +62,10 @@ ANSWERED_AS_ROUTING: Mapping[type[Exception], HTTPStatus] = {
 }
 """Errors that the contract answers in the shape of an unknown route."""
 
-UNAVAILABLE = (StoreUnavailable, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError)
+UNAVAILABLE = (StoreUnavailable, ReleaseTooOld, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError)
 RETRY_AFTER_SECONDS = "1"
 HEALTHCHECK = "/healthcheck"
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _GLOBAL_ID = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -72,6 +75,7 @@ class EveryRequest:
 
     def process_request(self, req: Request, resp: Response) -> None:
         req.context.request_id = request_id = req.env.get(REQUEST_ID) or f"req-{uuid4()}"
+        serves(request_id)
         resp.set_header("x-openstack-request-id", request_id)
         if req.path.endswith(".json"):
             req.path = req.path[:-5]
@@ -82,6 +86,12 @@ class EveryRequest:
             if req.path == HEALTHCHECK:
                 return
             raise falcon.HTTPNotAcceptable(description="Only content type application/json is accepted.")
+
+
+    def process_response(self, req: Request, resp: Response, resource: object, req_succeeded: bool) -> None:
+        """A line for each write; reads are counted only."""
+        if req.method not in _READS:
+            _log.info("%s %s: %s", req.method, req.path, resp.status)
 
 
 class BodyLimit:

@@ -16,8 +16,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
-from commands.ports import Resolved, Subnet, VipRequest
-from commands.vip import FixedIp, Network, Port, VipPlace, VipResolver, VipRules
+from commands.ports import FixedIp, Port, Resolved, Subnet, VipPlace, VipRequest
+from commands.vip import Network, VipResolver, VipRules
 from domain.errors import Invalid
 from domain.vip import Vip
 from infra.neutron_reads import Document, network_document, port_document, subnet_document
@@ -107,8 +107,11 @@ class LocalNetwork:
 
     # commands.ports.VipAllocation
 
-    def resolve(self, request: VipRequest, attempt: int) -> Resolved:
-        return self._resolver.resolve(request, attempt)
+    def locate(self, request: VipRequest) -> VipPlace:
+        return self._resolver.locate(request)
+
+    def allocate(self, request: VipRequest, place: VipPlace, attempt: int) -> Resolved:
+        return self._resolver.allocate(request, place, attempt)
 
     def require_qos_policy(self, id: UUID | None) -> None:
         self._resolver.require_qos_policy(id)

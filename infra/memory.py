@@ -4,6 +4,7 @@ The contracts that both pass stand in tests/infra.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -26,12 +27,13 @@ from domain.progress import Kind
 from domain.quota import QuotaDefaults
 from infra.event_store import Append, loaded
 from infra.memory_rows import Tables, changed_tables
+from infra.streams import Stored, decoded, stream_of
 from infra.transcoding import EventMapper
 from processes.actions import Action, Term
-from processes.ports import Claim, Recorded
+from processes.ports import Claim, Recorded, Step
 from projections.rows import rows_of
 
-LEASE = timedelta(seconds=5)
+LEASE = timedelta(seconds=4)
 TERMS: Mapping[Term, float] = {Term.PUSH: 60.0, Term.BUILD: 600.0, Term.DELETE: 300.0}
 
 
@@ -79,6 +81,8 @@ class Memory:
     """What a database would hold.
 
     commits  command id -> when it was recorded
+    positions  consumer and partition -> how far it is there
+    parked   consumer, stream and position of what was put aside
     versions  command id -> aggregate -> the version that it left
     """
 
@@ -88,7 +92,8 @@ class Memory:
     commits: dict[UUID, datetime] = field(default_factory=dict)
     versions: dict[UUID, dict[UUID | str, int]] = field(default_factory=dict)
     actions: dict[int, ActionRow] = field(default_factory=dict)
-    positions: dict[str, Position] = field(default_factory=dict)
+    positions: dict[tuple[str, int], Position] = field(default_factory=dict)
+    parked: set[tuple[str, UUID, Position]] = field(default_factory=set)
     lock: RLock = field(default_factory=RLock)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
 
@@ -242,11 +247,20 @@ class MemoryStream:
         self._news = Event()
         self._recorder.listen(self._news)
 
-    def read_after(self, position: Position, limit: int) -> Sequence[Recorded]:
-        notifications = self._recorder.select_notifications(position, limit, inclusive_of_start=False)
-        return [
-            Recorded(position=Position(each.id), event=self._mapper.to_domain_event(each)) for each in notifications
-        ]
+    def partitions(self) -> Sequence[int]:
+        return (0,)
+
+    def read_after(self, partition: int, position: Position, limit: int) -> Sequence[Recorded]:
+        found = self._recorder.select_notifications(position, limit, inclusive_of_start=False)
+        return decoded((Stored(Position(each.id), self._stream_of(each), each) for each in found), self._mapper)
+
+    def read_at(self, positions: Sequence[Position]) -> Sequence[Recorded]:
+        return [item for at in positions for item in self.read_after(0, Position(at - 1), 1)]
+
+    def _stream_of(self, event: StoredEvent) -> UUID:
+        assert isinstance(event.originator_id, UUID)
+        (first,) = self._recorder.select_events(event.originator_id, limit=1)
+        return stream_of(event.originator_id, first.state)
 
     def wait(self, seconds: float) -> None:
         self._news.wait(seconds)
@@ -259,13 +273,22 @@ class MemoryLedger:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def advance(self, consumer: str, decide: Callable[[Position], tuple[Position, Sequence[Action]]]) -> bool:
-        with self._memory.lock:
-            position = self._memory.positions.get(consumer, Position(0))
-            reached, actions = decide(position)
-            self._memory.ask_for(actions)
-            self._memory.positions[consumer] = reached
-            return reached != position
+    def advance(self, consumer: str, partition: int, decide: Callable[[Position], Step]) -> bool:
+        memory, place = self._memory, (consumer, partition)
+        with memory.lock:
+            position = memory.positions.get(place, Position(0))
+            step = decide(position)
+            memory.ask_for(step.actions)
+            memory.positions[place] = step.reached
+            memory.parked |= {(consumer, item.stream, item.position) for item in step.put_aside}
+            memory.parked -= {(consumer, item.stream, item.position) for item in step.taken_up}
+            return step.reached != position or bool(step.taken_up)
+
+    def parked(self, consumer: str) -> AbstractSet[UUID]:
+        return {stream for who, stream, _ in self._memory.parked if who == consumer}
+
+    def put_aside(self, consumer: str, stream: UUID, limit: int) -> Sequence[Position]:
+        return sorted(at for who, which, at in self._memory.parked if (who, which) == (consumer, stream))[:limit]
 
 
 class MemoryActionQueue:
@@ -275,7 +298,7 @@ class MemoryActionQueue:
         self._memory = memory
         self._news = Event()
 
-    def claim(self, owner: str, limit: int) -> Sequence[Claim]:
+    def claim(self, owner: str, limit: int, *, doubtful: int | None = None) -> Sequence[Claim]:
         """In each lane what goes next, unless one of it is running; an expired lease frees its own row only."""
         memory = self._memory
         with memory.lock:
@@ -284,7 +307,9 @@ class MemoryActionQueue:
             for row in sorted(memory.actions.values(), key=lambda row: row.order):
                 if row.is_free(now) and not self._is_taken(row):
                     first.setdefault(row.action.lane, row)
-            claimed = sorted(first.values(), key=lambda row: row.order)[:limit]
+            in_order = sorted(first.values(), key=lambda row: row.order)
+            failed_before = [row for row in in_order if row.failures][:doubtful]
+            claimed = [row for row in in_order if not row.failures or row in failed_before][:limit]
             for row in claimed:
                 row.owner, row.lease_until, row.attempt = owner, now + LEASE, row.attempt + 1
             return [_claim(row, now) for row in claimed]

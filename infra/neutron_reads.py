@@ -9,8 +9,7 @@ import falcon
 import msgspec
 from falcon import Request, Response
 
-from commands.ports import NetworkReads, Subnet
-from commands.vip import Port
+from commands.ports import NetworkReads, Port, Subnet
 from infra.http import Routes
 
 Document = dict[str, object]

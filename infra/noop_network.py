@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from uuid import UUID, uuid5
 
-from commands.ports import Resolved, Subnet, VipRequest
-from commands.vip import FixedIp, Network, Port, VipPlace, VipResolver, VipRules
+from commands.ports import FixedIp, Port, Resolved, Subnet, VipPlace, VipRequest
+from commands.vip import Network, VipResolver, VipRules
 from domain.errors import ProviderFailed
 from domain.vip import AdditionalVip, Vip
 from infra.neutron_reads import (
@@ -156,9 +156,12 @@ class NoopNetwork:
 
     # commands.ports.VipAllocation
 
-    def resolve(self, request: VipRequest, attempt: int) -> Resolved:
+    def locate(self, request: VipRequest) -> VipPlace:
         asked = Asked(network_id=request.network_id, subnet_id=request.subnet_id, address=request.address)
-        return self._resolver(asked).resolve(request, attempt)
+        return self._resolver(asked).locate(request)
+
+    def allocate(self, request: VipRequest, place: VipPlace, attempt: int) -> Resolved:
+        return self._resolver().allocate(request, place, attempt)
 
     def require_qos_policy(self, id: UUID | None) -> None:
         self._resolver().require_qos_policy(id)

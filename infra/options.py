@@ -18,6 +18,7 @@ from infra.settings import UNLIMITED, AuthStrategy, Place, Settings
 
 PROJECT = "tacitus"
 INSECURE_IS_MEANT = "i-know"
+SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI")
 PUBLISHED_SECRETS: Mapping[tuple[str, str], str] = types.MappingProxyType(
     {
         ("certificates", "server_certs_key_passphrase"): "insecure-key-do-not-use-this-key",
@@ -205,6 +206,7 @@ def _faults(settings: Settings) -> Iterator[str]:
     yield from _faults_of_database(settings)
     yield from _faults_of_addresses(settings)
     yield from _faults_of_tls(settings)
+    yield from _faults_of_kafka(settings)
     enabled, default = settings.enabled_provider_drivers, settings.default_provider_driver
     if enabled is not None and default is not None and default not in enabled:
         yield f"[api_settings] default_provider_driver: {default} is not in enabled_provider_drivers"
@@ -232,6 +234,17 @@ def _faults_of_database(settings: Settings) -> Iterator[str]:
     scheme, separator, _ = settings.database_url.partition("://")
     if separator and scheme not in ("postgresql", "postgres"):
         yield f"[database] connection: {scheme} is none of postgresql, postgres; everything is kept in PostgreSQL"
+
+
+def _faults_of_kafka(settings: Settings) -> Iterator[str]:
+    mechanism = settings.kafka_sasl_mechanism
+    if not settings.kafka_security_protocol.startswith("SASL_"):
+        if mechanism is not None:
+            yield f"[kafka] sasl_mechanism: {mechanism} is of no use without a security_protocol that has SASL"
+    elif mechanism not in SASL_MECHANISMS:
+        yield f"[kafka] sasl_mechanism: {mechanism or 'nothing'} is none of {', '.join(SASL_MECHANISMS)}"
+    elif mechanism != "GSSAPI" and not (settings.kafka_sasl_plain_username and settings.kafka_sasl_plain_password):
+        yield f"[kafka] sasl_plain_username, sasl_plain_password: {mechanism} needs both"
 
 
 def _faults_of_tls(settings: Settings) -> Iterator[str]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from commands.vip import FixedIp, Port
+from commands.ports import FixedIp, Port
 from domain.errors import Invalid
 
 NETWORK_ID = UUID("6c3d42f1-9d3e-5a0c-8f39-0d5a3b9d7c10")

@@ -12,7 +12,7 @@ from configparser import ConfigParser
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.embedded_postgres import EmbeddedPostgres
 from infra.local_compute import LocalCompute
@@ -21,15 +21,24 @@ from infra.process_signals import STOP_SIGNALS, signal_socket
 from infra.process_table import daemons_in, send, wait_until_gone
 from infra.settings import AuthStrategy, Profile, Settings
 from infra.state_directory import StateDirectory
-from infra.supervisor import Child, Supervisor
+from infra.supervisor import Child, Server, Supervisor
+
+if TYPE_CHECKING:
+    from infra.embedded_kafka import EmbeddedKafka
 
 HOST = "127.0.0.1"  # local drivers serve this machine only
 READY_SECONDS = 60
-SERVICES = ("worker", "health-manager")
+SERVICES = ("worker", "health-manager", "housekeeping")
+KAFKA_SERVICES = ("relay",)
 
 _SMALL: Mapping[str, Any] = {"heartbeat_interval": 1.0, "heartbeat_timeout": 4.0, "amphora_maxconn": 2_000}
 PRESUMED: Mapping[Profile, Mapping[str, Any]] = {
-    Profile.LOCAL: {**_SMALL, "auth_strategy": AuthStrategy.NOAUTH},
+    Profile.LOCAL: {
+        **_SMALL,
+        "auth_strategy": AuthStrategy.NOAUTH,
+        "reconcile_interval": 10.0,
+        "remove_orphans": True,
+    },
     Profile.NOOP: {**_SMALL, "auth_strategy": AuthStrategy.TESTING},
 }
 """What each profile has for a default on one machine."""
@@ -45,12 +54,16 @@ class Run:
     """One `tacitus run`: where it keeps things, where it listens, what stands behind its drivers.
 
     config_files  what an operator wants otherwise
+    replicas      processes of each service
+    with_kafka    whether events travel through a broker, which is then started too
     """
 
     state: StateDirectory
     port: int
     profile: Profile
     config_files: Sequence[Path] = ()
+    replicas: int = 1
+    with_kafka: bool = False
 
     def until_stopped(self) -> None:
         """Start everything in order, wait for a signal, stop everything in the opposite order.
@@ -60,11 +73,12 @@ class Run:
         with self._locked(), closing(_listen(self.port)) as listener:
             arrivals = signal_socket(*STOP_SIGNALS, signal.SIGCHLD)
             _end_remains(self.state.logs)
-            with self._database() as url:
-                settings = self._settings(url, listener.getsockname()[1])
+            with self._database() as (database, url), self._broker() as broker:
+                settings = self._settings(url, listener.getsockname()[1], broker.address if broker else "")
                 with self._amphorae():
                     _announce_when_ready(settings)
-                    Supervisor(self._children(listener), arrivals, _tell).run()
+                    servers: list[Server] = [database, *([broker] if broker else [])]
+                    Supervisor(self._children(listener, settings), arrivals, _tell, servers).run()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -75,16 +89,32 @@ class Run:
             self.state.unlock()
 
     @contextmanager
-    def _database(self) -> Iterator[str]:
+    def _database(self) -> Iterator[tuple[EmbeddedPostgres, str]]:
+        from infra.log_upgrade import finish_alone
         from infra.migration import upgrade  # takes a while to import, and only this step needs it
 
         server = EmbeddedPostgres(self.state.postgresql)
         try:
             url = server.start()
             upgrade(url)
-            yield url
+            finish_alone(url)
+            yield server, url
         finally:
             server.stop()
+
+    @contextmanager
+    def _broker(self) -> Iterator["EmbeddedKafka | None"]:
+        if not self.with_kafka:
+            yield None
+            return
+        from infra.embedded_kafka import EmbeddedKafka
+
+        broker = EmbeddedKafka(self.state.kafka)
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.stop()
 
     @contextmanager
     def _amphorae(self) -> Iterator[None]:
@@ -96,35 +126,72 @@ class Run:
         finally:
             compute.stop_all()
 
-    def _settings(self, database_url: str, api_port: int) -> Settings:
-        """Written down for the children; the heartbeat port stays what it was, since running amphorae send there."""
+    def _settings(self, owner_url: str, api_port: int, brokers: str) -> Settings:
+        """Written down for the children; heartbeat ports stay what they were, since running amphorae send there."""
+        from infra.migration import service_login
+
+        ports = _heartbeat_ports(self.state.settings, self.replicas)
         fixed = {
             "profile": self.profile,
-            "database_url": database_url,
+            "database_url": service_login(owner_url),
+            "database_owner_url": owner_url,
             "state_directory": self.state.path,
             "api_host": HOST,
             "api_port": api_port,
-            "heartbeat_port": _heartbeat_port(self.state.settings),
+            "heartbeat_host": HOST,
+            "heartbeat_port": ports[0],
+            "controller_ip_port_list": tuple(f"{HOST}:{port}" for port in ports),
+            "kafka_bootstrap_servers": tuple(filter(None, [brokers])),
         }
         settings = read(self.config_files, presumed=PRESUMED[self.profile], fixed=fixed)
         self.state.settings.touch(0o600)
         self.state.settings.write_text(written(settings))
         return settings
 
-    def _children(self, listener: socket.socket) -> list[Child]:
+    def _children(self, listener: socket.socket, settings: Settings) -> list[Child]:
         """The listening socket is ours: while the API is started again, its clients wait rather than being refused."""
         descriptor = listener.fileno()
-        api = self._child("api", "--listen-descriptor", str(descriptor), inherits=[descriptor])
-        return [api, *(self._child(name) for name in SERVICES)]
+        children = []
+        for number in range(1, self.replicas + 1):
+            api = self._child("api", number, "--listen-descriptor", str(descriptor), inherits=[descriptor])
+            services = [*SERVICES, *(KAFKA_SERVICES if self.with_kafka else ())]
+            ear = {"health_manager": {"bind_port": settings.controllers[number - 1].rpartition(":")[2]}}
+            own = {"health-manager": ear} if number > 1 else {}
+            children += [api, *(self._child(name, number, own=own.get(name)) for name in services)]
+        return children
 
-    def _child(self, name: str, *arguments: str, inherits: list[int] | None = None) -> Child:
+    def _child(
+        self,
+        service: str,
+        number: int,
+        *arguments: str,
+        inherits: Sequence[int] = (),
+        own: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Child:
+        """own: section -> option -> value, of this process alone"""
+        name = service if self.replicas == 1 else f"{service}-{number}"
         log = self.state.logs / f"{name}.log"
         if log.exists():
             log.replace(log.with_suffix(".log.old"))
-        command = [sys.executable, "-m", "infra.cli", name, "--parent", str(os.getpid()), *arguments]
-        for file in (*self.config_files, self.state.settings):  # the libraries' own settings stand in the former alone
+        command = [sys.executable, "-m", "infra.cli", service, "--parent", str(os.getpid()), *arguments]
+        files = [*self.config_files, self.state.settings]  # the libraries' own settings stand in the former alone
+        if own:
+            files.append(self._settings_of_one(name, own))
+        for file in files:
             command += ["--config-file", str(file.absolute())]
-        return Child(name=name, command=command, log=log, inherits=inherits or [])
+        if self.replicas > 1:
+            address = f"{HOST}:{_free_port()}"
+            command += ["--telemetry", address]
+            _tell(f"{name}: http://{address}/metrics")
+        return Child(name=name, command=command, log=log, inherits=inherits)
+
+    def _settings_of_one(self, name: str, own: Mapping[str, Mapping[str, str]]) -> Path:
+        file = self.state.path / f"{name}.conf"
+        lines = [
+            f"[{section}]\n{option} = {value}\n" for section, said in own.items() for option, value in said.items()
+        ]
+        file.write_text("".join(lines))
+        return file
 
 
 def _listen(port: int) -> socket.socket:
@@ -142,16 +209,31 @@ def _end_remains(directory: Path) -> None:
     wait_until_gone(remains, 2)
 
 
-def _heartbeat_port(before: Path) -> int:
-    """The port of the run before; for the first one the usual port, or a free one when that is taken."""
+def _heartbeat_ports(before: Path, wanted: int) -> list[int]:
+    """The ports of the run before, and free ones besides; the first is the usual port where that is free."""
     kept = ConfigParser(interpolation=None)
+    ports: list[int] = []
     if kept.read(before):
-        return kept.getint("health_manager", "bind_port")
-    for port in (5555, 0):
+        ports = [kept.getint("health_manager", "bind_port")]
+        listed = kept.get("health_manager", "controller_ip_port_list", fallback="")
+        ports += [port for entry in listed.split(",") if entry and (port := int(entry.rpartition(":")[2])) not in ports]
+    while len(ports) < wanted:
+        ports.append(_free_udp_port(ports))
+    return ports[:wanted]
+
+
+def _free_udp_port(taken: Sequence[int]) -> int:
+    for port in (5555, 0, 0):
         with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((HOST, port))
-            return int(probe.getsockname()[1])
+            if (found := int(probe.getsockname()[1])) not in taken:
+                return found
     raise OSError("no UDP port is free")
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def _announce_when_ready(settings: Settings) -> None:

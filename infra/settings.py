@@ -44,6 +44,15 @@ class AuthStrategy(StrEnum):
     """A request may name an identity, and is believed; one that does not is as with NOAUTH."""
 
 
+class SecurityProtocol(StrEnum):
+    """How Kafka's brokers are spoken to."""
+
+    PLAINTEXT = "PLAINTEXT"
+    SSL = "SSL"
+    SASL_PLAINTEXT = "SASL_PLAINTEXT"
+    SASL_SSL = "SASL_SSL"
+
+
 class Topology(StrEnum):
     """How many amphorae a load balancer has."""
 
@@ -81,6 +90,12 @@ class Settings:
         "DEFAULT.state_directory", MISSING, "Where a service keeps its secrets, and the amphorae of the local profile."
     )
     database_url: str = _setting("database.connection", MISSING, "PostgreSQL, as psycopg takes it.", is_secret=True)
+    database_owner_url: str | None = _setting(
+        "database.owner_connection",
+        None,
+        "Likewise, as the owner of the tables: to upgrade, replay and adopt. That of the services when unset.",
+        is_secret=True,
+    )
 
     api_host: str = _setting("api_settings.bind_host", "127.0.0.1", "Where the API answers.")
     api_port: int = _setting("api_settings.bind_port", 9876, "Its port.", minimum=0, maximum=65_535)
@@ -176,7 +191,7 @@ class Settings:
     )
 
     worker_threads: int = _setting(
-        "controller_worker.threads", 8, "Actions that a worker carries out at the same time.", minimum=1
+        "controller_worker.threads", 64, "Actions that a worker carries out at the same time.", minimum=2
     )
     loadbalancer_topology: Topology = _setting(
         "controller_worker.loadbalancer_topology", Topology.SINGLE, "Of load balancers whose flavor names none."
@@ -189,14 +204,27 @@ class Settings:
     )
     delete_deadline: float = _setting("controller_worker.delete_deadline", 300.0, "Seconds for a deletion.")
 
-    heartbeat_port: int = _setting(
-        "health_manager.bind_port", 5555, "UDP, on the address of the API.", minimum=0, maximum=65_535
+    heartbeat_host: str = _setting("health_manager.bind_ip", "127.0.0.1", "Where a health manager hears heartbeats.")
+    heartbeat_port: int = _setting("health_manager.bind_port", 5555, "Its UDP port.", minimum=0, maximum=65_535)
+    controller_ip_port_list: tuple[str, ...] = _setting(
+        "health_manager.controller_ip_port_list",
+        (),
+        "Where amphorae send their heartbeats, host:port of each health manager; unset for the one above alone.",
     )
     heartbeat_interval: float = _setting(
         "health_manager.heartbeat_interval", 10.0, "Seconds between the heartbeats of an amphora."
     )
     heartbeat_timeout: float = _setting(
         "health_manager.heartbeat_timeout", 60.0, "Seconds of silence after which an amphora is asked directly."
+    )
+
+    reconcile_interval: float = _setting(
+        "house_keeping.reconcile_interval", 60.0, "Seconds between comparisons of what should exist with what is there."
+    )
+    remove_orphans: bool = _setting(
+        "house_keeping.remove_orphans",
+        False,
+        "Whether amphorae that nothing wants are taken down; else `tacitus orphans` lists them.",
     )
 
     amphora_maxconn: int = _setting(
@@ -244,6 +272,50 @@ class Settings:
         "Ranges likewise; the local profile opens those on loopback, where its members are.",
     )
 
+    kafka_bootstrap_servers: tuple[str, ...] = _setting(
+        "kafka.bootstrap_servers", (), "host:port of brokers; unset: events are read from the log itself."
+    )
+    kafka_topic: str = _setting("kafka.topic", "tacitus.events", "Where the relay publishes the log.")
+    kafka_partitions: int = _setting(
+        "kafka.partitions", 8, "Of the topic; an existing one must have as many.", minimum=1, maximum=1_000
+    )
+    kafka_replication_factor: int = _setting(
+        "kafka.replication_factor", -1, "Of the topic when it is created; -1: what the brokers take.", minimum=-1
+    )
+    kafka_group: str = _setting("kafka.group", "tacitus", "What the names of our consumer groups start with.")
+    kafka_session_timeout: float = _setting(
+        "kafka.session_timeout", 6.0, "Seconds of silence after which a group gives a consumer's partitions to others."
+    )
+    kafka_security_protocol: SecurityProtocol = _setting(
+        "kafka.security_protocol", SecurityProtocol.PLAINTEXT, "How brokers are spoken to."
+    )
+    kafka_sasl_mechanism: str | None = _setting(
+        "kafka.sasl_mechanism", None, "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or GSSAPI, with the SASL protocols."
+    )
+    kafka_sasl_plain_username: str | None = _setting(
+        "kafka.sasl_plain_username", None, "With PLAIN and SCRAM.", is_secret=True
+    )
+    kafka_sasl_plain_password: str | None = _setting(
+        "kafka.sasl_plain_password", None, "With PLAIN and SCRAM.", is_secret=True
+    )
+    kafka_sasl_kerberos_service_name: str = _setting("kafka.sasl_kerberos_service_name", "kafka", "With GSSAPI.")
+    kafka_sasl_kerberos_domain_name: str | None = _setting(
+        "kafka.sasl_kerberos_domain_name", None, "With GSSAPI; that of the broker when unset."
+    )
+    kafka_ssl_cafile: str | None = _setting(
+        "kafka.ssl_cafile", None, "Authorities of the brokers' certificates; those of the system when unset."
+    )
+    kafka_ssl_certfile: str | None = _setting("kafka.ssl_certfile", None, "Certificate that we show to brokers.")
+    kafka_ssl_keyfile: str | None = _setting("kafka.ssl_keyfile", None, "Its key.")
+    kafka_ssl_password: str | None = _setting(
+        "kafka.ssl_password", None, "What its key is closed with.", is_secret=True
+    )
+    kafka_ssl_crlfile: str | None = _setting("kafka.ssl_crlfile", None, "Certificates of brokers that were revoked.")
+    kafka_ssl_ciphers: str | None = _setting("kafka.ssl_ciphers", None, "In the format of OpenSSL.")
+    kafka_ssl_check_hostname: bool = _setting(
+        "kafka.ssl_check_hostname", True, "Whether a broker's certificate must name its host."
+    )
+
     barbican_endpoint: str | None = _setting(
         "certificates.endpoint", None, "Where Barbican answers; without it no listener and no pool has certificates."
     )
@@ -263,6 +335,21 @@ class Settings:
     def trust_directory(self) -> Path:
         """The service's own secrets, readable by nobody else."""
         return self.state_directory / "trust"
+
+    @property
+    def event_partitions(self) -> int:
+        """Parts in which events are read side by side; the log itself has one."""
+        return self.kafka_partitions if self.kafka_bootstrap_servers else 1
+
+    @property
+    def owner_url(self) -> str:
+        """The database, for whoever may change its tables."""
+        return self.database_owner_url or self.database_url
+
+    @property
+    def controllers(self) -> Sequence[str]:
+        """host:port of each health manager, as amphorae reach them."""
+        return self.controller_ip_port_list or (f"{self.heartbeat_host}:{self.heartbeat_port}",)
 
     @property
     def deployment(self) -> Deployment:

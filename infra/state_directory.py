@@ -29,6 +29,10 @@ class StateDirectory:
         return self.path / "postgresql"
 
     @property
+    def kafka(self) -> Path:
+        return self.path / "kafka"
+
+    @property
     def amphorae(self) -> Path:
         return self.path / "amphorae"
 
@@ -39,6 +43,11 @@ class StateDirectory:
     @property
     def logs(self) -> Path:
         return self.path / "log"
+
+    @property
+    def seen(self) -> Path:
+        """What each role saw of the log last."""
+        return self.path / "seen"
 
     def lock(self) -> None:
         """Claim the directory until this process ends, however it ends.

@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from infra.process_signals import STOP_SIGNALS
 from infra.process_table import send, wait_until_gone
 
 SHORTEST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-HEALTHY_SECONDS = 60.0  # a child that ran this long starts over with the shortest pause
+LONGEST_PAUSE = 10.0
+HEALTHY_SECONDS = 10.0  # a child that ran this long starts over with the shortest pause
 STOP_SECONDS = 10.0
+LOOK_SECONDS = 1.0  # whether a server still runs
 
 
 @dataclass
@@ -64,21 +66,33 @@ class Child:
         return news
 
 
+class Server(Protocol):
+    """A server beside the children, such as the embedded database."""
+
+    @property
+    def pid(self) -> int | None: ...
+
+    def start(self) -> object: ...
+
+
 @dataclass
 class Supervisor:
     """Keeps children running until a signal says stop, then ends them all.
 
     arrivals  signals, one byte each (`signal_socket`); SIGCHLD must be among them
     tell      takes each line that the person at the terminal should read
+    servers   what the children need and nobody's child: looked after, but started and stopped by somebody else
     """
 
     children: Sequence[Child]
     arrivals: socket.socket
     tell: Callable[[str], None]
+    servers: Sequence[Server] = ()
 
     def run(self) -> None:
         try:
             while True:
+                self._look_after_servers()
                 for child in self.children:
                     if news := child.look_after():
                         self.tell(news)
@@ -87,9 +101,20 @@ class Supervisor:
         finally:
             self._stop()
 
+    def _look_after_servers(self) -> None:
+        for server in self.servers:
+            if server.pid is None:
+                self.tell(f"{type(server).__name__} ended: it is started again")
+                try:
+                    server.start()
+                except Exception as error:
+                    self.tell(f"it did not start: {error}")
+
     def _stop_came(self) -> bool:
         """Wait for a signal or until a child is due."""
         due = [child.due_at for child in self.children if not child.process]
+        if self.servers:
+            due.append(time.monotonic() + LOOK_SECONDS)
         self.arrivals.settimeout(max(0.001, min(due) - time.monotonic()) if due else None)
         try:
             return any(number in STOP_SIGNALS for number in self.arrivals.recv(64))

@@ -17,7 +17,8 @@ from infra.transcoding import EventMapper
 
 # An event was committed with the first commit record that does not end before it.
 _READ = """
-SELECT e.originator_id, e.originator_version, e.topic, e.state, c.recorded_at, c.request_id, p.user_id
+SELECT e.notification_id, e.originator_id, e.originator_version, e.topic, e.state,
+       c.recorded_at, c.request_id, p.user_id
 FROM tacitus_events e
 CROSS JOIN LATERAL (SELECT * FROM commits WHERE position >= e.notification_id ORDER BY position LIMIT 1) c
 LEFT JOIN actors p ON p.id = c.actor
@@ -46,6 +47,8 @@ class Moment:
     who: str
     stream: str
     what: str
+    position: int
+    event: object = field(repr=False)
 
 
 def timeline(connection: psycopg.Connection[Any], load_balancer_id: UUID) -> Sequence[Moment]:
@@ -54,11 +57,22 @@ def timeline(connection: psycopg.Connection[Any], load_balancer_id: UUID) -> Seq
     streams = [load_balancer_id, LoadBalancerHealth.create_id(load_balancer_id), *amphorae]
     told, mapper = _Teller(), EventMapper()
     moments = []
-    for id, version, topic, state, at, request_id, user_id in connection.execute(_READ, (streams,)):
+    for position, id, version, topic, state, at, request_id, user_id in connection.execute(_READ, (streams,)):
         event = mapper.to_domain_event(StoredEvent(id, version, topic, bytes(state)))
-        who = user_id or ("somebody" if request_id else "Tacitus")
-        moments.append(Moment(at, who, _stream_of(event), told.tell(event)))
+        who = user_id or ("somebody" if request_id and isinstance(event, _ASKED_FOR) else "Tacitus")
+        moments.append(Moment(at, who, _stream_of(event), told.tell(event), position, event))
     return moments
+
+
+_ASKED_FOR = (
+    events.Revised,
+    events.DeletionRequested,
+    events.DeletionRepeated,
+    events.StatusesSet,
+    Amphora.RemovalRequested,
+    Amphora.AgentConfigurationRequested,
+)
+"""What comes of a request has its id too, and is done by the service itself."""
 
 
 def _stream_of(event: object) -> str:
@@ -147,6 +161,52 @@ class _Teller:
         return "health monitor removed"
 
     @tell.register
+    def _policy_added(self, event: events.L7PolicyAdded) -> str:
+        policy = event.l7_policy
+        self.names[policy.id] = f"L7 policy {policy.name or str(policy.id)[:8]}"
+        return (
+            f"{self.names[policy.id]} added: {policy.action} at {policy.position} of {self._name(policy.listener_id)}"
+        )
+
+    @tell.register
+    def _policy_changed(self, event: events.L7PolicyChanged) -> str:
+        return f"{self._name(event.l7_policy.id)} changed: {event.l7_policy.action} at {event.l7_policy.position}"
+
+    @tell.register
+    def _policy_removed(self, event: events.L7PolicyRemoved) -> str:
+        return f"{self._name(event.l7_policy_id)} removed"
+
+    @tell.register(events.L7RuleAdded)
+    @tell.register(events.L7RuleChanged)
+    def _rule_set(self, event: Any) -> str:
+        rule, verb = event.l7_rule, "added" if isinstance(event, events.L7RuleAdded) else "changed"
+        return f"rule of {self._name(rule.l7policy_id)} {verb}: {rule.type} {rule.compare_type} {rule.value}"
+
+    @tell.register
+    def _rule_removed(self, event: events.L7RuleRemoved) -> str:
+        return f"rule of {self._name(event.l7_policy_id)} removed"
+
+    @tell.register
+    def _failover_requested(self, event: events.FailoverRequested) -> str:
+        return "failover asked for"
+
+    @tell.register
+    def _repair_requested(self, event: events.RepairRequested) -> str:
+        return f"repair asked for: {event.why}"
+
+    @tell.register
+    def _deletion_repeated(self, event: events.DeletionRepeated) -> str:
+        return f"deletion is done again: {event.why}"
+
+    @tell.register
+    def _statuses_set(self, event: events.StatusesSet) -> str:
+        return f"{len(event.statuses)} statuses set by hand, {len(event.gone)} objects said to be deleted"
+
+    @tell.register
+    def _statuses_released(self, event: events.StatusesReleased) -> str:
+        return "statuses are measured again"
+
+    @tell.register
     def _applied(self, event: events.ConfigurationApplied) -> str:
         return f"revision {event.confirmation.revision} runs on {self._amphora(event.confirmation.amphora_id)}"
 
@@ -208,6 +268,18 @@ class _Teller:
         verb = "failed" if isinstance(event, Amphora.Failed) else "left service"
         return f"{self._amphora(event.originator_id)} {verb}: {event.reason[:80]}"
 
+    @tell.register(Amphora.RemovalRequested)
+    @tell.register(Amphora.AgentConfigurationRequested)
+    @tell.register(Amphora.AgentConfigured)
+    def _agent(self, event: Amphora.Event) -> str:
+        return f"{self._amphora(event.originator_id)} {_AGENTS[type(event)]}"
+
+    @tell.register(Amphora.RemovalOverdue)
+    @tell.register(Amphora.AgentNotConfigured)
+    def _not_done(self, event: Any) -> str:
+        verb = "cannot be removed" if isinstance(event, Amphora.RemovalOverdue) else "did not take its settings"
+        return f"{self._amphora(event.originator_id)} {verb}: {event.reason[:80]}"
+
     # Its health
 
     @tell.register
@@ -231,4 +303,9 @@ _STEPS: dict[type[Amphora.Event], str] = {
     Amphora.VipPlugged: "has the VIP",
     Amphora.EnteredService: "is in service",
     Amphora.Removed: "is gone",
+}
+_AGENTS: dict[type[Amphora.Event], str] = {
+    Amphora.RemovalRequested: "is to be removed",
+    Amphora.AgentConfigurationRequested: "is to be sent its settings",
+    Amphora.AgentConfigured: "has its settings",
 }

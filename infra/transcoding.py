@@ -6,13 +6,13 @@ Unknown keys are ignored, wrong types refused. Event classes and their values ar
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from functools import cache
-from typing import Any, TypedDict, get_type_hints
+from typing import Any, TypedDict, cast, get_type_hints
 from uuid import UUID
 
 import msgspec
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
-from eventsourcing.utils import get_topic, resolve_topic
+from eventsourcing.utils import TopicError, get_topic, resolve_topic
 
 from domain.amphora import Amphora
 from domain.availability_zone import AvailabilityZone, AvailabilityZoneProfile
@@ -20,7 +20,10 @@ from domain.control import Control
 from domain.flavor import Flavor, FlavorProfile
 from domain.health import FailoverGuard, LoadBalancerHealth
 from domain.load_balancer import LoadBalancer
+from domain.parked_stream import ParkedStream
 from domain.quota import Quota
+from infra.log_level import LEVEL, version_to_write
+from processes.ports import ReleaseTooOld
 
 # Importing an aggregate registers the names of its events: whoever reads the log needs all of them.
 AGGREGATES = (
@@ -33,28 +36,44 @@ AGGREGATES = (
     FlavorProfile,
     LoadBalancer,
     LoadBalancerHealth,
+    ParkedStream,
     Quota,
 )
 
 _NOT_IN_STATE = {"originator_id", "originator_version"}
 
 
-class NewerFormat(Exception):
-    """An event was written by a newer release: half-reading it would be worse than stopping."""
+class NewerFormat(ReleaseTooOld):
+    """An event was written by a newer release."""
+
+
+class UnknownEvent(NewerFormat, TopicError):
+    """An event of a kind that this release does not have."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"{topic} is an event that this release does not know")
 
 
 class EventMapper(Mapper[UUID]):
-    """Stores an event's own fields as JSON; originator and version have columns of their own."""
+    """Stores an event's own fields as JSON; originator and version have columns of their own.
+
+    level  of the log: events are written in the newest format that it allows
+    """
 
     def __init__(self) -> None:
         super().__init__(JSONTranscoder())
+        self.level = LEVEL
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
+        """Raises infra.log_level.LevelTooLow."""
         event_class = type(domain_event)
         state = {name: value for name, value in vars(domain_event).items() if name not in _NOT_IN_STATE}
-        class_version = getattr(event_class, "class_version", 1)
-        if class_version > 1:
-            state["class_version"] = class_version
+        newest = newest_version(event_class)
+        version = version_to_write(get_topic(event_class), newest, self.level)
+        if version < newest:
+            state = _downcast(event_class, msgspec.to_builtins(state, str_keys=True), newest, version)
+        if version > 1:
+            state["class_version"] = version
         return StoredEvent(
             originator_id=domain_event.originator_id,
             originator_version=domain_event.originator_version,
@@ -63,7 +82,8 @@ class EventMapper(Mapper[UUID]):
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
-        event_class = resolve_topic(stored_event.topic)
+        """Raises NewerFormat; msgspec.ValidationError or KeyError for what no release has written."""
+        event_class = _class_of(stored_event.topic)
         state = _state_of(event_class, stored_event.state)
         event: DomainEventProtocol[UUID] = object.__new__(event_class)
         event.__dict__.update(
@@ -74,8 +94,21 @@ class EventMapper(Mapper[UUID]):
         return event
 
 
+def newest_version(event_class: type) -> int:
+    """The version that its fields are of."""
+    version: int = getattr(event_class, "class_version", 1)
+    return version
+
+
+def _class_of(topic: str) -> type:
+    try:
+        return cast(type, resolve_topic(topic))
+    except TopicError as error:
+        raise UnknownEvent(topic) from error
+
+
 def _state_of(event_class: type, stored: bytes) -> Mapping[str, Any]:
-    current = getattr(event_class, "class_version", 1)
+    current = newest_version(event_class)
     if current == 1 and b'"class_version"' not in stored:
         state: Mapping[str, Any] = _decoder_of(event_class).decode(stored)
         return state
@@ -88,8 +121,14 @@ def _upcast(event_class: type, raw: dict[str, Any], current: int) -> Mapping[str
         raise NewerFormat(f"{get_topic(event_class)} has format {written}, this release reads up to {current}")
     for version in range(written, current):
         getattr(event_class, f"upcast_v{version}_v{version + 1}")(raw)
-    state: Mapping[str, Any] = msgspec.convert(raw, _shape_of(event_class))
+    state: Mapping[str, Any] = msgspec.convert(raw, shape_of(event_class), str_keys=True)
     return state
+
+
+def _downcast(event_class: type, raw: dict[str, Any], newest: int, wanted: int) -> dict[str, Any]:
+    for version in range(newest, wanted, -1):
+        getattr(event_class, f"downcast_v{version}_v{version - 1}")(raw)
+    return raw
 
 
 @cache
@@ -100,11 +139,12 @@ def _defaults_of(event_class: type) -> dict[str, Any]:
 
 @cache
 def _decoder_of(event_class: type) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(_shape_of(event_class))
+    return msgspec.json.Decoder(shape_of(event_class))
 
 
 @cache
-def _shape_of(event_class: type) -> type[Any]:
+def shape_of(event_class: type) -> type[Any]:
+    """What is stored of an event, by the types of its fields."""
     kinds = get_type_hints(event_class, include_extras=True)
     hints = {field.name: kinds[field.name] for field in fields(event_class) if field.name not in _NOT_IN_STATE}
     return TypedDict(event_class.__name__, hints, total=False)  # type: ignore[operator, no-any-return]

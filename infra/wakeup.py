@@ -5,6 +5,8 @@ from threading import Event, Thread
 
 import psycopg
 
+from infra.patience import KEPT_ALIVE, ImpatientConnection
+
 _RECONNECT_PAUSE_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ class Wakeup:
                 self._stop.wait(_RECONNECT_PAUSE_SECONDS)
 
     def _listen_once(self) -> None:
-        with psycopg.connect(self._database_url, autocommit=True) as connection:
+        with ImpatientConnection.connect(self._database_url, autocommit=True, **KEPT_ALIVE) as connection:
             connection.execute(f"LISTEN {self._channel}")
             self._news.set()  # something may have come before we listened
             while not self._stop.is_set():

@@ -1,8 +1,11 @@
 """Puts the parts together: the only place that knows them all."""
 
+import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -16,6 +19,7 @@ from amphora.trust import heartbeat_keys
 from commands.amphora_outcome import AmphoraOutcomes
 from commands.certificates import Certificates, NoSecrets, StoredCertificates, UnreadCertificates
 from commands.outcome import Outcomes
+from commands.tracing import request_id
 from commands.turns import Turns
 from commands.vip import VipRules
 from domain.deployment import Deployment
@@ -26,19 +30,23 @@ from infra.action_queue import PostgresActionQueue
 from infra.barbican import Barbican
 from infra.boot_files import AmphoraBootFiles, NoBootFiles
 from infra.catalogue import PostgresCatalogue
+from infra.consumer import RunningProcesses, open_stream
 from infra.controlled import ControlledApi, Holding, Told, control_routes
-from infra.event_store import CHANNEL as EVENTS_CHANNEL
 from infra.event_store import EventStore
 from infra.gates import behind_gates
 from infra.idempotency import keep_forgetting
 from infra.identity import Allows, nothing
+from infra.leadership import HEALTH_LOCK, HOUSEKEEPING_LOCK, Leadership, Term
 from infra.local_compute import LocalCompute
 from infra.local_network import LocalNetwork
-from infra.log_stream import LogStream, PostgresLedger
+from infra.log_stream import PostgresLedger
 from infra.noop_compute import NoopComputeDriver
 from infra.noop_network import NoopNetwork
+from infra.patience import SESSION, Pool
 from infra.prepared_network import prepared_network
 from infra.provider_drivers import providers_of
+from infra.readings import DatabaseReadings
+from infra.reconcile import ExpectedRows, Repairs
 from infra.settings import Profile, Settings
 from infra.state_directory import StateDirectory
 from infra.trust_store import TrustStore
@@ -46,19 +54,24 @@ from infra.wakeup import Wakeup
 from processes.agent_configuration import AgentConfigurationActions, AgentConfigurationProcess
 from processes.amphora_build import AmphoraBuildActions, AmphoraBuildProcess
 from processes.configuration import ConfigurationActions, ConfigurationProcess, Renderer
-from processes.housekeeping import OrphanSweep
+from processes.parking import Parking
 from processes.ports import ComputeDriver
+from processes.reconciliation import Comparison, Reconciler
+from processes.repair import RepairActions, RepairProcess
 from processes.runner import Process, ProcessRunner
 from processes.worker import Perform, Worker
 
 if TYPE_CHECKING:
     from infra.policy import Policy  # takes a while to import
+    from infra.telemetry import Telemetry
 
 CONSUMER = "processes"
-_SWEEP_SECONDS = 10.0
+HEALTH_DUTY = "health manager"
+_ASK_AGAIN_SECONDS = 1.0
 _FORGET_SECONDS = 600.0
+_WORKER_CONNECTIONS = 8  # its threads wait for amphorae and clouds most of the time
 # Statements are prepared while a queue is empty and a table small: a plan that reads the whole table would stay.
-_SESSION = "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=5s -c enable_seqscan=off"
+_SESSION = f"{SESSION} -c enable_seqscan=off"
 Network = LocalNetwork | NoopNetwork
 
 
@@ -126,14 +139,21 @@ def deployment_of(settings: Settings) -> Deployment:
     return settings.deployment
 
 
-def run_worker(settings: Settings, stop: Event) -> None:
+def run_worker(settings: Settings, stop: Event, shown: "Telemetry | None" = None) -> None:
     """Processes and their actions, until `stop` is set."""
-    pool = connection_pool(settings, settings.worker_threads + 2)
-    store = EventStore(settings.database_url, connections=settings.worker_threads)
-    events, actions = Wakeup(settings.database_url, EVENTS_CHANNEL), Wakeup(settings.database_url, ACTIONS_CHANNEL)
-    stream = LogStream(pool, store.mapper, events)
-    processes: list[Process] = [AmphoraBuildProcess(), ConfigurationProcess(), AgentConfigurationProcess()]
-    runner = ProcessRunner(CONSUMER, processes, stream, PostgresLedger(pool, settings))
+    pool = connection_pool(settings, _WORKER_CONNECTIONS + 2)
+    _show(shown, pool)
+    store = EventStore(settings.database_url, connections=_WORKER_CONNECTIONS)
+    actions = Wakeup(settings.database_url, ACTIONS_CHANNEL)
+    stream = open_stream(settings, CONSUMER, pool, store.mapper)
+    processes: list[Process] = [
+        AmphoraBuildProcess(),
+        ConfigurationProcess(),
+        AgentConfigurationProcess(),
+        RepairProcess(),
+    ]
+    ledger, parking = PostgresLedger(pool, settings), Parking(CONSUMER, store)
+    runner = ProcessRunner(CONSUMER, processes, stream, ledger, parking)
     queue = PostgresActionQueue(pool, settings, actions)
     outside = _outside(settings, pool)
     performers = _performers(settings, store, pool, outside)
@@ -141,46 +161,119 @@ def run_worker(settings: Settings, stop: Event) -> None:
         holding = Holding(pool)
         performers = {kind: holding.held(perform) for kind, perform in performers.items()}
     worker = Worker(queue, performers, threads=settings.worker_threads)
-    sweep = OrphanSweep(store, outside.compute)
-    beside = [
-        Thread(target=runner.run, args=(stop,), name="processes", daemon=True),
-        Thread(target=sweep.run, args=(stop, _SWEEP_SECONDS), name="sweep", daemon=True),
-        Thread(target=keep_forgetting, args=(pool, stop, _FORGET_SECONDS), name="old keys", daemon=True),
-    ]
-    for thread in beside:
-        thread.start()
+    beside = RunningProcesses(runner, stop)
     try:
         worker.run(stop)
+        beside.finish()
     finally:
-        for thread in beside:
-            thread.join(timeout=5)
-        events.close()
+        stream.close()
         actions.close()
         pool.close()
         store.close()
 
 
-def run_health_manager(settings: Settings, stop: Event) -> None:
-    """Heartbeats in, changes of health out, until `stop` is set. In the noop profile nothing sends any."""
-    from infra.health_manager import run_health_manager as run
+def run_housekeeping(settings: Settings, stop: Event, shown: "Telemetry | None" = None) -> None:
+    """What is swept up, until `stop` is set. One process of all does it; the others wait for its end."""
+    pool = connection_pool(settings, 2)
+    store = EventStore(settings.database_url, connections=2)
+    leadership = Leadership(settings.database_url, HOUSEKEEPING_LOCK, name="housekeeping")
+    _show(shown, pool, leadership)
+    reconciler = _reconciler(settings, store, pool)
 
-    if settings.profile == Profile.NOOP:
-        stop.wait()
+    def lead(term: Term) -> None:
+        duties = [
+            Thread(target=reconciler.run, args=(term.stop, settings.reconcile_interval), name="sweep", daemon=True),
+            Thread(target=keep_forgetting, args=(pool, term.stop, _FORGET_SECONDS), name="old keys", daemon=True),
+        ]
+        for duty in duties:
+            duty.start()
+        for duty in duties:
+            duty.join()
+
+    leadership.run(stop, lead)
+    pool.close()
+    store.close()
+
+
+def _reconciler(settings: Settings, store: EventStore, pool: ConnectionPool) -> Reconciler:
+    outside = _outside(settings, pool)
+    return Reconciler(
+        _comparison(store, outside),
+        ExpectedRows(pool, store),
+        outside.compute,
+        Outcomes(store, Turns(store)),
+        Repairs(settings, store),
+        remove_orphans=settings.remove_orphans,
+        has_files=settings.profile != Profile.NOOP,
+    )
+
+
+def comparison(settings: Settings, store: EventStore, pool: ConnectionPool) -> tuple[Comparison, ComputeDriver]:
+    """For operators: what finds differences, and what takes down what they want taken down."""
+    outside = _outside(settings, pool)
+    return _comparison(store, outside), outside.compute
+
+
+def _comparison(store: EventStore, outside: "_Outside") -> Comparison:
+    return Comparison(store, outside.compute, outside.driver, partial(time.sleep, _ASK_AGAIN_SECONDS))
+
+
+def _show(shown: "Telemetry | None", pool: ConnectionPool, leadership: Leadership | None = None) -> None:
+    """What monitoring sees of every service."""
+    if shown is None:
         return
+    database = DatabaseReadings(pool)
+    shown.readings.show("log", database.log)
+    shown.readings.show("actions", database.actions)
+    if leadership is not None:
+        shown.readings.show("duty", leadership.readings)
+    shown.not_ready = database.not_ready
+
+
+def run_health_manager(settings: Settings, stop: Event, shown: "Telemetry | None" = None) -> None:
+    """Heartbeats in, changes of health out, until `stop` is set. In the noop profile nothing sends any.
+
+    One of all health managers decides; the others hand on to it what they hear, and take over when it is gone.
+    Raises OSError when the port for heartbeats cannot be bound.
+    """
+    from infra.heartbeat_forwarding import Forwarding, LeaderAddress, reached_at
+    from infra.heartbeats import listening
+
     pool = connection_pool(settings, 4)
+    with listening((settings.heartbeat_host, settings.heartbeat_port)) as ear:
+        leadership = Leadership(settings.database_url, HEALTH_LOCK, name=HEALTH_DUTY, address=reached_at(ear))
+        forwarding = Forwarding(ear, LeaderAddress(pool, HEALTH_DUTY), lambda: leadership.leads)
+        _show(shown, pool, leadership)
+        if settings.profile == Profile.NOOP:
+            stop.wait()
+            return
+        Thread(target=forwarding.run, args=(stop,), name="forwarding", daemon=True).start()
+        leadership.run(stop, partial(_watch_over_health, settings, pool, ear, shown))
+    pool.close()
+
+
+def _watch_over_health(
+    settings: Settings, pool: ConnectionPool, ear: socket.socket, shown: "Telemetry | None", term: Term
+) -> None:
+    from infra.health_manager import HealthManager
+
     store = EventStore(settings.database_url, connections=4)
     trust = TrustStore.open(settings.trust_directory)
-    run(
+    manager = HealthManager(
         settings=settings,
         store=store,
         pool=pool,
         driver=amphora_driver(trust),
         outcomes=Outcomes(store, Turns(store)),
         keys_of=lambda amphora_id: heartbeat_keys(trust.heartbeat_masters, amphora_id),
-        stop=stop,
+        ear=ear,
     )
-    pool.close()
-    store.close()
+    if shown is not None:
+        shown.readings.show("health", manager.readings)
+    try:
+        manager.run(term.stop)
+    finally:
+        store.close()
 
 
 def _performers(settings: Settings, store: EventStore, pool: ConnectionPool, outside: "_Outside") -> dict[str, Perform]:
@@ -201,6 +294,13 @@ def _performers(settings: Settings, store: EventStore, pool: ConnectionPool, out
     agents = AgentConfigurationActions(
         store, amphora_outcomes, outside.driver, outside.boot_files, look_again_seconds=look_again_seconds
     )
+    repairs = RepairActions(
+        store,
+        outcomes,
+        outside.driver,
+        partial(time.sleep, _ASK_AGAIN_SECONDS),
+        look_again_seconds=look_again_seconds,
+    )
     configuration = ConfigurationActions(
         store,
         store,
@@ -215,6 +315,7 @@ def _performers(settings: Settings, store: EventStore, pool: ConnectionPool, out
         "RemoveAmphora": build.remove,
         "RemoveFailedAmphora": build.remove_failed,
         "ReleaseVip": build.release_vip,
+        "RepairAmphora": repairs.repair,
         "ApplyConfiguration": configuration.apply,
         "PushConfiguration": configuration.push,
         "RetryRefused": configuration.retry_refused,
@@ -277,7 +378,8 @@ def vip_rules(settings: Settings) -> VipRules:
 def amphora_driver(store: TrustStore) -> RestAmphoraDriver:
     """Talks to real agents."""
     trust = store.trust
-    return RestAmphoraDriver(RestSettings(trust.controller_certificate_file, trust.server_ca_file))
+    files = trust.controller_certificate_file, trust.server_ca_file
+    return RestAmphoraDriver(RestSettings(*files, request_id=request_id))
 
 
 def local_rendering(settings: Settings) -> RenderOptions:
@@ -315,14 +417,4 @@ def _renderer(pool: ConnectionPool, options: RenderOptions) -> Renderer:
 
 def connection_pool(settings: Settings, size: int) -> ConnectionPool:
     """Connections in autocommit, with limits so that nothing waits for ever."""
-    return ConnectionPool(
-        settings.database_url,
-        min_size=1,
-        max_size=size,
-        timeout=5,
-        open=True,
-        kwargs={
-            "autocommit": True,
-            "options": _SESSION,
-        },
-    )
+    return Pool(settings.database_url, size, options=_SESSION)

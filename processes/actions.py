@@ -1,6 +1,6 @@
 """The durable actions: what processes want done outside. Each reads its aggregate when it runs; repeating is fine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar
 from uuid import UUID
@@ -30,6 +30,7 @@ class Action:
 
     wanted         the revision it is wanted for; more wanted while it runs makes it due again
     after_seconds  the pause before it is due
+    cause          position of the event that it follows from, by which the request behind it is found
     """
 
     kind: ClassVar[str]
@@ -39,6 +40,7 @@ class Action:
     load_balancer_id: UUID
     wanted: int = 0
     after_seconds: float = 0.0
+    cause: int = field(default=0, compare=False)
 
     @property
     def object_id(self) -> UUID:
@@ -102,6 +104,15 @@ class OrderReplacement(AmphoraAction):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RepairAmphora(AmphoraAction):
+    """Look what is wrong with an amphora, and have it done that mends it."""
+
+    kind = "RepairAmphora"
+    priority = Priority.REPAIR
+    term = Term.PUSH
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReleaseVip(Action):
     """Give the VIP back once no amphora is left, which ends a deletion."""
 
@@ -153,6 +164,7 @@ ACTIONS: dict[str, type[Action]] = {
         RemoveAmphora,
         RemoveFailedAmphora,
         OrderReplacement,
+        RepairAmphora,
         ReleaseVip,
         ApplyConfiguration,
         PushConfiguration,

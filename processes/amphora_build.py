@@ -57,8 +57,9 @@ class AmphoraBuildProcess:
         """It may be waiting for its next try already: then that is due at once."""
         return [RemoveFailedAmphora(load_balancer_id=event.load_balancer_id, amphora_id=event.originator_id)]
 
-    @react.register
-    def deletion_requested(self, event: events.DeletionRequested) -> Sequence[Action]:
+    @react.register(events.DeletionRequested)
+    @react.register(events.DeletionRepeated)
+    def deletion_requested(self, event: events.DeletionRequested | events.DeletionRepeated) -> Sequence[Action]:
         if not event.amphora_ids:
             return [ReleaseVip(load_balancer_id=event.originator_id)]
         return [RemoveAmphora(load_balancer_id=event.originator_id, amphora_id=id) for id in event.amphora_ids]

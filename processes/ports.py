@@ -1,6 +1,7 @@
 """What processes need from the outside, fulfilled by infra/."""
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -96,17 +97,42 @@ class VipPlugging(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """An event with its place in the log."""
+    """An event with its place in the log.
+
+    event   Unreadable where its stored form cannot be understood
+    stream  the load balancer that it belongs to, else its own aggregate: order is promised within this
+    """
 
     position: Position
+    stream: UUID
     event: object
+
+
+class Unreadable(Exception):
+    """Stands in an event's place: its stored form is none that any release writes."""
+
+
+class ReleaseTooOld(Exception):
+    """The log holds what a newer release wrote: half-reading it would be worse than stopping."""
 
 
 class EventStream(Protocol):
     """The events of the log in order. The log itself is one; a message broker can be another."""
 
-    def read_after(self, position: Position, limit: int) -> Sequence[Recorded]:
-        """At most `limit` events behind a position, in order and without gaps; none when there is nothing new."""
+    def partitions(self) -> Sequence[int]:
+        """Parts to be read by this consumer now, each in its own order. The log itself has just 0."""
+        ...
+
+    def read_after(self, partition: int, position: Position, limit: int) -> Sequence[Recorded]:
+        """At most `limit` events of a partition behind a position, in order and without gaps; none when there is
+        nothing new.
+
+        Raises ReleaseTooOld when the first of them is of a newer format; those before it are read.
+        """
+        ...
+
+    def read_at(self, positions: Sequence[Position]) -> Sequence[Recorded]:
+        """The events at these places, in order. Raises ReleaseTooOld likewise."""
         ...
 
     def wait(self, seconds: float) -> None:
@@ -114,14 +140,38 @@ class EventStream(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a consumer makes of the events behind its position.
+
+    reached    its new position
+    actions    what follows from the events
+    put_aside  events that wait until their stream can go on
+    taken_up   events of one stream, put aside before, that wait no more
+    """
+
+    reached: Position
+    actions: Sequence[Action] = ()
+    put_aside: Sequence[Recorded] = ()
+    taken_up: Sequence[Recorded] = ()
+
+
 class Ledger(Protocol):
     """Keeps how far a consumer is, together with what it decided."""
 
-    def advance(self, consumer: str, decide: Callable[[Position], tuple[Position, Sequence[Action]]]) -> bool:
-        """Give `decide` the consumer's position and store the new one with the actions, in one transaction.
+    def advance(self, consumer: str, partition: int, decide: Callable[[Position], Step]) -> bool:
+        """Give `decide` the consumer's position and store the step that it takes, in one transaction.
 
-        Two of the same consumer take turns. Returns whether the position moved.
+        Two of the same consumer take turns in a partition. Returns whether anything changed.
         """
+        ...
+
+    def parked(self, consumer: str) -> AbstractSet[UUID]:
+        """The streams of which a consumer has put something aside."""
+        ...
+
+    def put_aside(self, consumer: str, stream: UUID, limit: int) -> Sequence[Position]:
+        """The first events of a stream that were put aside."""
         ...
 
 
@@ -133,6 +183,7 @@ class Claim:
     since     when the action was asked for first
     overdue   whether the action's deadline has passed
     failures  failed tries so far
+    request_id  of the user's request that the action goes back to, empty when there is none
     """
 
     action: Action
@@ -141,12 +192,15 @@ class Claim:
     since: datetime
     overdue: bool
     failures: int
+    request_id: str = ""
 
 
 class ActionQueue(Protocol):
     """Durable actions: claimed by short transactions, one at a time in each lane."""
 
-    def claim(self, owner: str, limit: int) -> Sequence[Claim]: ...
+    def claim(self, owner: str, limit: int, *, doubtful: int | None = None) -> Sequence[Claim]:
+        """At most `limit` actions, of which at most `doubtful` failed before: None for as many as there are."""
+        ...
 
     def renew(self, claims: Sequence[Claim]) -> None:
         """Prolong the leases of what is being worked on."""

@@ -2,12 +2,17 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import takewhile
 from threading import Event
 from typing import Protocol
 
 from domain.fields import Position
+from domain.parked_stream import ParkedStream
 from processes.actions import Action
-from processes.ports import EventStream, Ledger
+from processes.parking import Parking
+from processes.ports import EventStream, Ledger, Recorded, ReleaseTooOld, Step, Unreadable
 
 _BATCH = 200
 _SLOW_LOOK_SECONDS = 1.0
@@ -28,26 +33,79 @@ class Process(Protocol):
 class ProcessRunner:
     """Runs processes side by side as one consumer of the stream."""
 
-    def __init__(self, consumer: str, processes: Sequence[Process], stream: EventStream, ledger: Ledger) -> None:
+    def __init__(
+        self, consumer: str, processes: Sequence[Process], stream: EventStream, ledger: Ledger, parking: Parking
+    ) -> None:
         self._consumer = consumer
         self._processes = processes
         self._stream = stream
         self._ledger = ledger
+        self._parking = parking
 
     def run(self, stop: Event) -> None:
+        """Until `stop` is set. Raises ReleaseTooOld."""
         while not stop.is_set():
             try:
                 if not self.run_once():
                     self._stream.wait(_SLOW_LOOK_SECONDS)
+            except ReleaseTooOld:
+                raise
             except Exception:
                 logger.exception("the processes could not go on")
                 stop.wait(_PAUSE_AFTER_ERROR_SECONDS)
 
     def run_once(self) -> bool:
-        """One batch of events; False when there was nothing new."""
-        return self._ledger.advance(self._consumer, self._decide)
+        """One batch of events of each partition; False when there was nothing new."""
+        partitions = self._stream.partitions()
+        moved = [self._ledger.advance(self._consumer, each, partial(self._step, each)) for each in partitions]
+        return any(moved)
 
-    def _decide(self, position: Position) -> tuple[Position, Sequence[Action]]:
-        recorded = self._stream.read_after(position, _BATCH)
-        actions = [action for item in recorded for process in self._processes for action in process.react(item.event)]
-        return (recorded[-1].position if recorded else position), actions
+    def _step(self, partition: int, position: Position) -> Step:
+        """A request to take up a stream ends a batch: what is before it has to be put aside first."""
+        recorded = self._stream.read_after(partition, position, _BATCH)
+        if not recorded:
+            return Step(reached=position)
+        if self._parking.is_request(recorded[0]):
+            return self._taken_up(recorded[0], position)
+        return self._handled(list(takewhile(lambda item: not self._parking.is_request(item), recorded)))
+
+    def _handled(self, recorded: Sequence[Recorded]) -> Step:
+        parked = set(self._ledger.parked(self._consumer))
+        actions: list[Action] = []
+        put_aside: list[Recorded] = []
+        for item in recorded:
+            if item.stream not in parked:
+                try:
+                    actions += self._reactions(item)
+                    continue
+                except Exception as error:
+                    self._parking.park(item, error)
+                    parked.add(item.stream)
+            if not isinstance(item.event, ParkedStream.Event):
+                put_aside.append(item)
+        return Step(reached=recorded[-1].position, actions=actions, put_aside=put_aside)
+
+    def _taken_up(self, request: Recorded, position: Position) -> Step:
+        """One batch of what was put aside; the request is done with once nothing is left, or the next one fails."""
+        waiting = self._ledger.put_aside(self._consumer, request.stream, _BATCH)
+        left_out = self._parking.left_out(request.event)
+        actions: list[Action] = []
+        done: list[Recorded] = []
+        found = self._stream.read_at(waiting)
+        for item in found:
+            try:
+                actions += [] if item.position in left_out else self._reactions(item)
+            except Exception as error:
+                self._parking.park(item, error)
+                return Step(reached=request.position, actions=actions, taken_up=done)
+            done.append(item)
+        is_all = len(found) == len(waiting) < _BATCH
+        if is_all:
+            self._parking.release(request)
+        return Step(reached=request.position if is_all else position, actions=actions, taken_up=done)
+
+    def _reactions(self, item: Recorded) -> Sequence[Action]:
+        if isinstance(item.event, Unreadable):
+            raise item.event
+        reactions = [action for process in self._processes for action in process.react(item.event)]
+        return [replace(action, cause=item.position) for action in reactions]

@@ -7,10 +7,11 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Lock
 
 from commands.ports import Attempt, OutdatedAttempt
+from commands.tracing import serving
 from domain.errors import NotFound
 from processes.actions import Action
 from processes.ports import ActionQueue, Claim
@@ -72,14 +73,24 @@ class Worker:
 
     def _claim_and_start(self, pool: ThreadPoolExecutor) -> None:
         self._renew_leases()
-        free = self._threads - len(self._running)
-        claims = self._queue.claim(self._owner, free) if free else []
+        free, doubtful = self._room()
+        claims = self._queue.claim(self._owner, free, doubtful=doubtful) if free else []
         for claim in claims:
             with self._lock:
                 self._running[claim.attempt] = claim
             pool.submit(self._perform_and_forget, claim)
         if not claims:
             self._queue.wait(_LONGEST_WAIT_SECONDS)
+
+    def _room(self) -> tuple[int, int]:
+        """Threads that are free, and how many of them may take what failed before.
+
+        That may fail again, after waiting for somebody who does not answer: half of the threads stay for the others.
+        """
+        with self._lock:
+            running = list(self._running.values())
+        doubtful = sum(1 for claim in running if claim.failures)
+        return self._threads - len(running), max(0, self._threads // 2 - doubtful)
 
     def _renew_leases(self) -> None:
         if time.monotonic() - self._renewed_at > _RENEW_SECONDS:
@@ -101,6 +112,10 @@ class Worker:
 
     def perform(self, claim: Claim) -> None:
         """Run one action to whatever end it comes to now."""
+        with serving(claim.request_id):
+            self._perform(claim)
+
+    def _perform(self, claim: Claim) -> None:
         try:
             self._store(claim, self._performers[claim.action.kind](claim.action, claim))
         except OutdatedAttempt:
@@ -112,9 +127,11 @@ class Worker:
             self._queue.failed(claim, f"{type(error).__name__}: {error}", _pause_after(claim.failures))
 
     def _store(self, claim: Claim, result: Result) -> None:
+        if not isinstance(result, LookAgain):
+            logger.info("%s for %s, attempt %d: done", claim.action.kind, claim.action.lane, claim.attempt.number)
         match result:
             case Done(then):
-                self._queue.complete(claim, then)
+                self._queue.complete(claim, [replace(action, cause=claim.action.cause) for action in then])
             case LookAgain(seconds):
                 self._queue.look_again(claim, seconds)
             case Recorded():

@@ -23,6 +23,7 @@ AVAILABILITY_ZONES = Resource(
     ties=("name",),
     tagged=False,
     shared=True,
+    only_settings=True,
     show=show_zone,
 )
 
@@ -38,5 +39,6 @@ AVAILABILITY_ZONE_PROFILES = Resource(
     ties=("id",),
     tagged=False,
     shared=True,
+    only_settings=True,
     show=document,
 )

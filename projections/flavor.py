@@ -15,6 +15,7 @@ FLAVORS = Resource(
     ties=("id",),
     tagged=False,
     shared=True,
+    only_settings=True,
     show=document,
 )
 
@@ -30,5 +31,6 @@ FLAVOR_PROFILES = Resource(
     ties=("id",),
     tagged=False,
     shared=True,
+    only_settings=True,
     show=document,
 )

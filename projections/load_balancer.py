@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from domain.load_balancer_events import LoadBalancerSettings
-from projections.columns import COMMON, columns_of, in_document
+from projections.columns import COMMON, always, columns_of, in_document
 from projections.shown import defaults_of, head, ids
 from projections.view import Resource, Row
 
@@ -17,6 +17,12 @@ _YOUNGER: Mapping[str, object] = {
 _SHOWN = {**defaults_of(LoadBalancerSettings), **_YOUNGER}
 _TEXTS = ("vip_address", "provider", "vip_vnic_type", "availability_zone")
 _IDS = ("vip_port_id", "vip_subnet_id", "vip_network_id", "flavor_id")
+_TOLERATED = {
+    "enabled": in_document("admin_state_up", bool),
+    "topology": always("SINGLE"),
+    "vip_sg_ids": always(None),
+}
+"""Names of the reference's inside that clients may use; lists equal no text."""
 
 
 def show(row: Row) -> dict[str, object]:
@@ -43,6 +49,7 @@ LOAD_BALANCERS = Resource(
         **columns_of(LoadBalancerSettings),
         **{name: in_document(name, str) for name in _TEXTS},
         **{name: in_document(name, UUID) for name in _IDS},
+        **_TOLERATED,
     },
     show=show,
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from falcon import Request, Response
 
+from domain.entity_tag import tag_of_settings
 from domain.errors import Invalid, NotFound
 from domain.progress import Kind
 from domain.quota import NAMES, QuotaDefaults
@@ -63,6 +64,7 @@ class ShownQuota:
         caller_of(req).require("quota:get_one", project_id)
         row = self._row(project_id)
         shown = self._view.show(row)
+        resp.set_header("ETag", tag_of_settings(row["document"]))
         if req.get_param_as_bool("usage"):
             shown["usage"] = _by_name({kind: row["uses"].get(kind, 0) for kind in NAMES})
         answer(resp, {"quota": shown})

@@ -75,6 +75,11 @@ def deletion_overdue(event: events.DeletionOverdue) -> Sequence[Change]:
 
 
 @rows_of.register
+def deletion_repeated(event: events.DeletionRepeated) -> Sequence[Change]:
+    return [_load_balancer(event, deletion="PENDING_DELETE", reason="", updated_by=THIS_COMMIT)]
+
+
+@rows_of.register
 def load_balancer_deleted(event: events.Deleted) -> Sequence[Change]:
     id = (event.originator_id,)
     release = Release(event.originator_id)
@@ -145,6 +150,11 @@ def failover_requested(event: events.FailoverRequested) -> Sequence[Change]:
 
 
 @rows_of.register
+def repair_requested(event: events.RepairRequested) -> Sequence[Change]:
+    return [_touch_load_balancer(event)]
+
+
+@rows_of.register
 def amphora_replaced(event: events.AmphoraReplaced) -> Sequence[Change]:
     return [_touch_load_balancer(event), *_retried(event, event.retried), *_reached(event, event.reached)]
 
@@ -191,8 +201,7 @@ def listener_changed(event: events.ListenerChanged) -> Sequence[Change]:
 
 @rows_of.register
 def listener_removed(event: events.ListenerRemoved) -> Sequence[Change]:
-    removed = _removed(event, [Ref(Kind.LISTENER, event.listener_id), *event.below])
-    return [_touch_load_balancer(event), *removed]
+    return [_touch_load_balancer(event), *_removed(event, event.removed)]
 
 
 @rows_of.register

@@ -143,6 +143,7 @@ _KEYS = {
     "reported_statuses": ("object_id",),
     "addresses": ("network_id", "address"),
     "quotas": ("project_id",),
+    "quota_uses": ("project_id", "kind"),
     "control": ("kind",),
 }
 _Shape = tuple[type, str, tuple[str, ...]]

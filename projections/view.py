@@ -11,6 +11,7 @@ from falcon import Request, Response
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
+from domain.entity_tag import tag_of, tag_of_settings
 from domain.errors import Invalid, NotFound, UnknownParent
 from projections.columns import Column
 from projections.listing import (
@@ -61,6 +62,7 @@ class Resource:
     tagged      whether it has tags
     parent      None for what does not stand below anything
     shared      belongs to no project: policy asks for the caller's own, and before anything is looked up
+    only_settings  there is nothing to it but what somebody set: its entity tag is made of that
     show        a row as the contract shows it
     """
 
@@ -78,6 +80,7 @@ class Resource:
     tagged: bool = True
     parent: Parent | None = None
     shared: bool = False
+    only_settings: bool = False
     show: Callable[[Row], dict[str, object]]
 
     def rule(self, action: str) -> str:
@@ -259,7 +262,9 @@ class Item:
     def _answer(self, req: Request, resp: Response, row: Row) -> None:
         fields = req.params.get("fields") if self._rules.field_selection else None
         if row.get("edited") is not None:
-            resp.set_header("ETag", f'"{row["edited"]}"')
+            resp.set_header("ETag", tag_of(row["edited"]))
+        elif self._view.resource.only_settings:
+            resp.set_header("ETag", tag_of_settings(row["document"]))
         answer(resp, {self._view.resource.one: only(self._view.show(row), fields)})
 
 

@@ -19,7 +19,7 @@ LOG_BUFFER_BYTES = 1 << 20  # HAProxy drops lines that do not fit
 
 
 class HeartbeatSender:
-    """Sends one heartbeat per interval, to the controllers in turn, and one more for edges."""
+    """Sends one heartbeat per interval, to the controllers in turn, and one more to all of them for edges."""
 
     def __init__(self, agent: Agent, mouth: "Mouth") -> None:
         self._agent = agent
@@ -55,7 +55,7 @@ class HeartbeatSender:
     def _beat(self, *, is_regular: bool) -> None:
         """An error must not end the signs of life."""
         try:
-            self._send(self._edges_to_tell(is_regular=is_regular))
+            self._send(self._edges_to_tell(is_regular=is_regular), is_regular=is_regular)
         except Exception as error:
             print(f"heartbeat not sent: {error!r}", file=sys.stderr, flush=True)
 
@@ -66,14 +66,17 @@ class HeartbeatSender:
             self._repeated = fresh if is_regular else [*self._repeated, *fresh]
         return tuple(told)
 
-    def _send(self, edges: tuple[Edge, ...]) -> None:
+    def _send(self, edges: tuple[Edge, ...], *, is_regular: bool) -> None:
+        """Signs of life go to the controllers in turn, news to all: the next in turn may be down."""
         settings = self._agent.settings.heartbeat
         heartbeat = self._heartbeat(edges)
         if not settings.key or not settings.controllers:
             return
-        controller = settings.controllers[next(self._turns) % len(settings.controllers)]
+        in_turn = settings.controllers[next(self._turns) % len(settings.controllers)]
+        told = [in_turn] if is_regular else settings.controllers
         for datagram in datagrams(heartbeat, settings.key):
-            self._mouth.say(datagram, controller)
+            for controller in told:
+                self._mouth.say(datagram, controller)
             self._sequence += 1
 
     def _heartbeat(self, edges: tuple[Edge, ...]) -> Heartbeat:

@@ -96,7 +96,9 @@ class AgentRequestHandler(BaseHTTPRequestHandler):
             self._discard(length)
             self._refuse(413, f"a body has {BODY_LIMIT} bytes at most")
         else:
-            self._send(self._answer(Request(self.command, self.path.partition("?")[0], self.rfile.read(length))))
+            response = self._answer(Request(self.command, self.path.partition("?")[0], self.rfile.read(length)))
+            self._tell(response)
+            self._send(response)
 
     # The library's names:
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = answer_request  # noqa: N815
@@ -106,7 +108,13 @@ class AgentRequestHandler(BaseHTTPRequestHandler):
         self._refuse(int(code), message or self.responses[int(code)][0])
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not logged: the controller's log has them."""
+        """Reads are not logged: the controller's log has them."""
+
+    def _tell(self, response: Response) -> None:
+        """A line for each change that names the user's request behind it, as the logs of the control plane do."""
+        if self.command in ("PUT", "POST", "DELETE"):
+            request_id = self.headers.get("X-OpenStack-Request-ID", "-")
+            print(f"{self.command} {self.path} {response.status} {request_id}", file=sys.stderr, flush=True)
 
     def _answer(self, request: Request) -> Response:
         try:

@@ -91,6 +91,17 @@ class AmphoraDriverContract:
         with pytest.raises(ValueError, match="revision"):
             driver.load_configuration(amphora, load_balancer_id, render(1), 2)
 
+    def test_configuration_that_is_held_is_told_word_for_word(
+        self, driver: AmphoraDriver, amphora: AmphoraAddress, load_balancer_id: UUID, render: Render
+    ) -> None:
+        assert driver.configuration(amphora, load_balancer_id) is None
+        driver.load_configuration(amphora, load_balancer_id, render(5), 5)
+
+        assert driver.configuration(amphora, load_balancer_id) == render(5)
+
+        driver.remove_configuration(amphora, load_balancer_id)
+        assert driver.configuration(amphora, load_balancer_id) is None
+
     def test_configuration_is_removed_and_may_be_removed_again(
         self, driver: AmphoraDriver, amphora: AmphoraAddress, load_balancer_id: UUID, render: Render
     ) -> None:
@@ -108,6 +119,8 @@ class AmphoraDriverContract:
             driver.info(nowhere)
         with pytest.raises(AmphoraUnreachable):
             driver.load_configuration(nowhere, load_balancer_id, render(1), 1)
+        with pytest.raises(AmphoraUnreachable):
+            driver.configuration(nowhere, load_balancer_id)
 
 
 def another(amphora: AmphoraAddress) -> AmphoraAddress:

@@ -13,7 +13,7 @@ from amphora.driver import AmphoraUnreachable
 from amphora.rest_driver import RestSettings
 from amphora.trust import Trust, heartbeat_key
 from amphora.wire import Heartbeat
-from infra.heartbeats import HeartbeatReceiver
+from infra.heartbeats import HeartbeatReceiver, listening
 from tests.amphora.backend import Backend
 from tests.amphora.running_agent import MASTER_KEY, Listening, RunningAgent, status_of
 
@@ -25,8 +25,11 @@ class Controller:
 
     def __init__(self) -> None:
         self.heard: SimpleQueue[Heartbeat] = SimpleQueue()
+        self.ear = listening(("127.0.0.1", 0))
         self.receiver = HeartbeatReceiver(
-            ("127.0.0.1", 0), lambda id: [heartbeat_key(MASTER_KEY, id)], lambda heartbeat, _: self.heard.put(heartbeat)
+            self.ear,
+            lambda id: [heartbeat_key(MASTER_KEY, id)],
+            lambda heartbeat, _: self.heard.put(heartbeat),
         )
 
     @property
@@ -49,6 +52,7 @@ def controller() -> Iterator[Controller]:
     yield controller
     stop.set()
     receiving.join()
+    controller.ear.close()
 
 
 @pytest.mark.parametrize(

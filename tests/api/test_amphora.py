@@ -142,7 +142,7 @@ def test_status_tells_how_far_an_amphora_has_come(api: Api) -> None:
 
     assert shown == [
         *[("BOOTING", None), ("BOOTING", None), ("ALLOCATED", "STANDALONE"), ("ALLOCATED", "STANDALONE")],
-        ("FAILOVER_STOPPED", "STANDALONE"),
+        ("PENDING_DELETE", "STANDALONE"),
     ]
 
 

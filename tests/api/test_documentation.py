@@ -18,15 +18,17 @@ IN_NEUTRONS_PLACE = ("/networks", "/subnets", "/ports", "/qos", "/security-group
 DOCUMENT = Path(__file__).parents[2] / "docs/api.md"
 
 
-def an_application() -> "falcon.App[Any, Any]":
-    """One that is never called: its database is not there."""
+def an_application(*, healthcheck_enabled: bool = True, in_neutrons_place: bool = True) -> "falcon.App[Any, Any]":
+    """One whose database is not there."""
     store, network, pool = MemoryStore(), NoopNetwork(), ConnectionPool("", open=False)
-    settings = Settings(profile=Profile.NOOP, database_url="", state_directory=Path(), healthcheck_enabled=True)
+    settings = Settings(
+        profile=Profile.NOOP, database_url="", state_directory=Path(), healthcheck_enabled=healthcheck_enabled
+    )
     return api_application(
         aggregates=store,
         places=store,
         vips=network,
-        network_reads=network,
+        network_reads=network if in_neutrons_place else None,
         providers=providers_of(settings.profile),
         catalogue=PostgresCatalogue(pool),
         deployment=settings.deployment,

@@ -86,6 +86,101 @@ def test_if_match_takes_several_tags_or_anything(api: Api, said: str) -> None:
     assert api.call("PUT", path, {"loadbalancer": {}}, headers=headers).status_code == 200
 
 
+def test_a_stale_tag_keeps_from_failing_over(api: Api) -> None:
+    load_balancer = api.load_balancer()
+    api.confirm(load_balancer)
+    path = f"/loadbalancers/{load_balancer['id']}"
+    before = tag(api, path)
+    api.change(path, "loadbalancer", name="another")
+
+    stale = api.call("PUT", f"{path}/failover", headers={"If-Match": before})
+    fresh = api.call("PUT", f"{path}/failover", headers={"If-Match": tag(api, path)})
+
+    assert (stale.status_code, fresh.status_code) == (412, 202)
+
+
+def test_a_stale_tag_of_the_pool_keeps_from_replacing_its_members(api: Api) -> None:
+    pool = api.pool_of(api.load_balancer())
+    path = f"/pools/{pool['id']}"
+    before = tag(api, path)
+    api.change(path, "pool", name="another")
+    batch = {"members": [{"address": "127.0.0.10", "protocol_port": 1}]}
+
+    stale = api.call("PUT", f"{path}/members", batch, headers={"If-Match": before})
+    after_stale = api.get(f"{path}/members")["members"]
+    fresh = api.call("PUT", f"{path}/members", batch, headers={"If-Match": tag(api, path)})
+
+    assert (stale.status_code, after_stale, fresh.status_code) == (412, [], 202)
+
+
+# What operators set
+
+
+def catalogue(api: Api) -> dict[str, str]:
+    """Path of one entry of each kind -> the key of its object, those that need another first."""
+    profile = api.create("/flavorprofiles", "flavorprofile", name="p", provider_name="amphora", flavor_data="{}")
+    flavor = api.create("/flavors", "flavor", name="f", flavor_profile_id=profile["id"])
+    of_zone = {"name": "p", "provider_name": "amphora", "availability_zone_data": "{}"}
+    zone_profile = api.create("/availabilityzoneprofiles", "availability_zone_profile", **of_zone)
+    api.create("/availabilityzones", "availability_zone", name="z", availability_zone_profile_id=zone_profile["id"])
+    return {
+        f"/flavors/{flavor['id']}": "flavor",
+        f"/flavorprofiles/{profile['id']}": "flavorprofile",
+        "/availabilityzones/z": "availability_zone",
+        f"/availabilityzoneprofiles/{zone_profile['id']}": "availability_zone_profile",
+        "/quotas/annals": "quota",
+    }
+
+
+def a_change_of(root: str) -> dict[str, Any]:
+    named = {"quota": {"listener": 5}, "availability_zone": {"description": "another"}}
+    return {root: named.get(root, {"name": "another"})}
+
+
+def test_of_two_operators_with_one_tag_one_is_told(api: Api) -> None:
+    for path, root in catalogue(api).items():
+        read = tag(api, path)
+
+        first = api.call("PUT", path, a_change_of(root), headers={"If-Match": read})
+        second = api.call("PUT", path, a_change_of(root), headers={"If-Match": read})
+
+        assert (first.status_code, second.status_code) == (202 if root == "quota" else 200, 412), path
+        assert first.headers["ETag"] == tag(api, path) != read
+
+
+def test_a_stale_tag_keeps_from_deleting_what_operators_set(api: Api) -> None:
+    for path, root in catalogue(api).items():
+        before = tag(api, path)
+        api.call("PUT", path, a_change_of(root))
+
+        stale = api.call("DELETE", path, headers={"If-Match": before})
+        fresh = api.call("DELETE", path, headers={"If-Match": tag(api, path)})
+
+        assert (stale.status_code, fresh.status_code) == (412, 202 if root == "quota" else 204), path
+
+
+def test_a_new_entry_is_answered_with_its_tag(api: Api) -> None:
+    body = {"flavorprofile": {"name": "p", "provider_name": "amphora", "flavor_data": "{}"}}
+
+    made = api.call("POST", "/flavorprofiles", body)
+
+    assert made.headers["ETag"] == tag(api, f"/flavorprofiles/{made.json['flavorprofile']['id']}")
+
+
+@pytest.mark.parametrize("kind", ["flavor", "availability_zone"])
+def test_null_is_refused_to_those_alone_who_may_change_a_profile(api: Api, kind: str) -> None:
+    (path,) = (path for path, root in catalogue(api).items() if root in (f"{kind}profile", f"{kind}_profile"))
+    root = "flavorprofile" if kind == "flavor" else "availability_zone_profile"
+    reader = {"X-Identity-Status": "Confirmed", "X-Roles": "reader", "X-Project-Id": "p"}
+
+    for name in ("name", "provider_name", f"{kind}_data"):
+        allowed = api.refused(400, "PUT", path, {root: {name: None}})
+        forbidden = api.refused(403, "PUT", path, {root: {name: None}}, headers=reader)
+
+        assert allowed == f"None is not a valid option for {name}"
+        assert forbidden == "Policy does not allow this request to be performed."
+
+
 # Dry runs
 
 

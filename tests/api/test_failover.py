@@ -33,7 +33,7 @@ def test_load_balancer_is_pending_until_its_replacement_serves(api: Api, body: o
 
     assert (result.status_code, result.text) == (202, "")
     assert status_of(api, load_balancer) == "PENDING_UPDATE"
-    assert show(api, lost.id)["status"] == "FAILOVER_STOPPED"
+    assert show(api, lost.id)["status"] == "PENDING_DELETE"
     replacement = serve(api, load_balancer)
     assert status_of(api, load_balancer) == "ACTIVE"
     assert replacement.replaces == lost.id
@@ -82,7 +82,7 @@ def test_failover_of_an_amphora_leaves_its_load_balancer_pending(api: Api) -> No
 
     assert (result.status_code, result.text) == (202, "")
     assert status_of(api, load_balancer) == "PENDING_UPDATE"
-    assert show(api, lost.id)["status"] == "FAILOVER_STOPPED"
+    assert show(api, lost.id)["status"] == "PENDING_DELETE"
     assert amphora_of(api, load_balancer).replaces == lost.id
 
 

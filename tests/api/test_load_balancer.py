@@ -215,7 +215,10 @@ def test_status_tree_shows_everything_below_a_load_balancer(api: Api) -> None:
                     **{"id": pool["id"], "name": "weavers", **pending},
                     "health_monitor": {"id": monitor["id"], "name": "check", "type": "HTTP", **pending},
                     "members": [
-                        {"id": member["id"], "name": "loom", "address": "127.0.0.10", "protocol_port": 8080, **pending}
+                        {
+                            **{"id": member["id"], "name": "loom", "address": "127.0.0.10", "protocol_port": 8080},
+                            **{**pending, "operating_status": "NO_MONITOR"},  # its monitor came later
+                        }
                     ],
                 }
             ],

@@ -22,6 +22,7 @@ from commands.load_balancer import (
 from commands.member import AddMember, ChangeMember, MemberHandler, RemoveMember, ReplaceMembers
 from commands.pool import AddPool, ChangePool, PoolHandler, RemovePool
 from commands.ports import Origin, VipRequest
+from commands.repair import Repair, RepairHandler
 from domain.amphora import Stage
 from domain.errors import (
     AddressTaken,
@@ -79,7 +80,8 @@ class Case:
 
 
 def create(site: Site, **said: Any) -> CreateLoadBalancer:
-    vip = VipRequest(load_balancer_id=NEW, project_id="p", subnet_id=uuid4(), address=said.pop("address", None))
+    where = {"subnet_id": said.pop("subnet_id", None) or uuid4(), "address": said.pop("address", None)}
+    vip = VipRequest(load_balancer_id=NEW, project_id="p", **where)
     chosen = {"provider": None, "graph": Graph(), "flavor_id": None, "availability_zone": None, **said}
     settings = LoadBalancerSettings(name="new")
     return CreateLoadBalancer(load_balancer_id=NEW, vip=vip, settings=settings, origin=Origin(), **chosen)
@@ -168,6 +170,7 @@ _LOAD_BALANCERS = [
         refused=lambda site: FailOver(being_built(site), Origin()),
         error=InvalidState,
         asks="loadbalancer_failover",
+        of=lambda site: site.id,
         lock="itself or failed",
     ),
 ]
@@ -312,6 +315,7 @@ _MEMBERS = [
         refused=lambda site: ReplaceMembers(site.id, site.pool.id, [entry(9), entry(9)], False, Origin()),
         error=Invalid,
         asks="member_batch_update",
+        of=lambda site: site.pool.id,
         lock="pool",
     ),
 ]
@@ -420,6 +424,19 @@ _L7_RULES = [
     ),
 ]
 
+_REPAIRS = [
+    Case(
+        handler=RepairHandler,
+        method="repair",
+        command=lambda site: Repair(site.id, "no answer", Origin()),
+        effect=lambda site: not site.now.running,
+        refused=lambda site: Repair(site.id, " ", Origin()),
+        error=Invalid,
+        asks=None,
+        lock=None,
+    ),
+]
+
 CASES = [
     *_LOAD_BALANCERS,
     *_AMPHORAE,
@@ -429,6 +446,7 @@ CASES = [
     *_HEALTH_MONITORS,
     *_L7_POLICIES,
     *_L7_RULES,
+    *_REPAIRS,
 ]
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from eventsourcing.domain import Aggregate
 
 from commands.deciding import Deciding
-from commands.ports import Attempt, Choice, Origin, Resolved, Subnet, VipRequest
+from commands.ports import Attempt, Choice, Origin, Resolved, Subnet, VipPlace, VipRequest
 from commands.providers import Providers, UnsupportedOption
 from commands.turns import Turns
 from domain.amphora import Amphora
@@ -74,6 +74,7 @@ class Site:
     before_save, after_save  done once, at the next save
     chosen                   flavor id or name of a zone -> what it is
     qos_policies, security_groups, subnets  those that there are
+    missing_subnets          those in which no VIP can be
     """
 
     deployment: Deployment = field(default_factory=Deployment)
@@ -89,6 +90,7 @@ class Site:
     qos_policies: set[UUID] = field(default_factory=set)
     security_groups: set[UUID] = field(default_factory=set)
     subnets: dict[UUID, Subnet] = field(default_factory=dict)
+    missing_subnets: set[UUID] = field(default_factory=set)
     vips_asked_for: list[VipRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -159,7 +161,12 @@ class Site:
 
     # commands.ports.VipAllocation
 
-    def resolve(self, request: VipRequest, attempt: int) -> Resolved:
+    def locate(self, request: VipRequest) -> VipPlace:
+        if request.subnet_id in self.missing_subnets:
+            raise Invalid(f"Subnet {request.subnet_id} not found.")
+        return VipPlace(network_id=self.network_id, subnet_id=request.subnet_id or uuid4(), address=request.address)
+
+    def allocate(self, request: VipRequest, place: VipPlace, attempt: int) -> Resolved:
         self.vips_asked_for.append(request)
         return Resolved(vip=self.vip(request.address or f"127.20.0.{attempt + 1}"))
 

@@ -12,10 +12,11 @@ from eventsourcing.utils import get_topic
 
 import commands
 from commands.deciding import Deciding
-from commands.entity_tag import IfMatch, tag_of
+from commands.entity_tag import IfMatch
 from commands.listener import ChangeListener, ListenerHandler
 from commands.load_balancer import LoadBalancerHandler
 from commands.ports import Origin
+from domain.entity_tag import tag_of
 from domain.errors import (
     AddressTaken,
     ConcurrentChange,
@@ -262,12 +263,12 @@ def test_every_handler_has_its_case() -> None:
 
 
 def handlers() -> Iterator[tuple[type, str]]:
-    """Every method by which a handler of commands on load balancers can be called; others decide alone."""
+    """Every method by which a handler of commands on load balancers carries one out; others decide alone."""
     for module in pkgutil.iter_modules(commands.__path__, "commands."):
         for name, kind in vars(import_module(module.name)).items():
             is_handler = name.endswith("Handler") and inspect.isclass(kind) and kind.__module__ == module.name
             if is_handler and Deciding in inspect.get_annotations(kind.__init__, eval_str=True).values():
-                yield from ((kind, method) for method in vars(kind) if not method.startswith("_"))
+                yield from ((kind, method) for method in vars(kind) if not method.startswith(("_", "require_")))
 
 
 def test_every_told_event_has_its_stored_name(site: Site) -> None:

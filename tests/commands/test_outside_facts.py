@@ -41,6 +41,24 @@ def test_address_that_was_taken_meanwhile_is_chosen_again(site: Site) -> None:
     assert accepted.load_balancer.vip.address == "127.20.0.2"
 
 
+def test_provider_is_asked_once_however_many_addresses_are_tried(site: Site) -> None:
+    accepted = LoadBalancerHandler(site.deciding, site, site).create(create(site))
+
+    assert len(site.vips_asked_for) == 2
+    assert site.driver.asked == [("loadbalancer_create", (accepted.load_balancer.settings,))]
+
+
+def test_where_the_vip_is_to_be_is_looked_up_before_flavor_zone_and_provider(site: Site) -> None:
+    nowhere = uuid4()
+    site.missing_subnets.add(nowhere)
+    said = {"flavor_id": uuid4(), "availability_zone": "nowhere", "provider": "unknown", "subnet_id": nowhere}
+
+    with pytest.raises(Invalid) as refusal:
+        LoadBalancerHandler(site.deciding, site, site).create(create(site, **said))
+
+    assert str(refusal.value) == f"Subnet {nowhere} not found."
+
+
 def test_address_that_was_asked_for_is_not_replaced_by_another(site: Site) -> None:
     with pytest.raises(AddressTaken):
         LoadBalancerHandler(site.deciding, site, site).create(create(site, address="127.20.0.1"))

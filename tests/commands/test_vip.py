@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from commands.ports import Subnet, VipRequest
-from commands.vip import FixedIp, Network, Port, VipPlace, VipResolver, VipRules
+from commands.ports import FixedIp, Port, Resolved, Subnet, VipPlace, VipRequest
+from commands.vip import Network, VipResolver, VipRules
 from domain.errors import AddressTaken, Invalid, ProviderFailed
 from domain.member import VnicType
 from domain.vip import AdditionalVip, Vip
@@ -103,13 +103,17 @@ def a_request(**said: Any) -> VipRequest:
     return VipRequest(load_balancer_id=LOAD_BALANCER, project_id="p", **said)
 
 
+def resolved(by: VipResolver, request: VipRequest, attempt: int = 0) -> Resolved:
+    return by.allocate(request, by.locate(request), attempt)
+
+
 def vip_of(request: VipRequest, facts: Facts | None = None, **rules: Any) -> Vip:
-    return resolver(facts, **rules).resolve(request, 0).vip
+    return resolved(resolver(facts, **rules), request).vip
 
 
 def refusal_of(request: VipRequest, facts: Facts | None = None, **rules: Any) -> str:
     with pytest.raises(Invalid) as refusal:
-        resolver(facts, **rules).resolve(request, 0)
+        resolved(resolver(facts, **rules), request)
     return str(refusal.value)
 
 
@@ -299,9 +303,7 @@ def test_a_subnet_that_is_not_there_is_refused() -> None:
     ids=["of the request", "of the port"],
 )
 def test_a_port_hands_on_its_qos_policy_where_none_was_named(asked: dict[str, UUID], inherited: UUID | None) -> None:
-    resolved = resolver().resolve(a_request(port_id=LIMITED_PORT, **asked), 0)
-
-    assert resolved.qos_policy_id == inherited
+    assert resolved(resolver(), a_request(port_id=LIMITED_PORT, **asked)).qos_policy_id == inherited
 
 
 @pytest.mark.parametrize("said", [{"subnet_id": FOUR, "qos_policy_id": POLICY}, {"port_id": LIMITED_PORT}])
@@ -446,7 +448,7 @@ def test_where_a_vip_is_to_be_is_found_before_flavor_and_zone_have_a_say() -> No
 def test_each_attempt_is_the_networks_own_matter() -> None:
     request = a_request(subnet_id=FOUR)
 
-    assert [resolver().resolve(request, attempt).vip.address for attempt in (0, 1)] == ["chosen 0", "chosen 1"]
+    assert [resolved(resolver(), request, attempt).vip.address for attempt in (0, 1)] == ["chosen 0", "chosen 1"]
 
 
 @pytest.mark.parametrize("trouble", [AddressTaken("192.0.2.7"), ProviderFailed("amphora", "no ports left")])
@@ -456,7 +458,7 @@ def test_trouble_of_the_network_is_passed_on(trouble: Exception) -> None:
             raise trouble
 
     with pytest.raises(type(trouble)) as error:
-        VipResolver(Facts(), Troubled(), VipRules()).resolve(a_request(subnet_id=FOUR), 0)
+        resolved(VipResolver(Facts(), Troubled(), VipRules()), a_request(subnet_id=FOUR))
 
     assert error.value is trouble
 

@@ -7,6 +7,7 @@ import pytest
 from domain.deployment import Deployment, NotAllowed, Timeouts
 from domain.errors import Invalid, NotAnOption
 from domain.fields import BY_DEPLOYMENT
+from domain.pool import PoolProtocol
 from domain.tls import Alpn, TlsDefaults, TlsRules
 from tests.given import a_health_monitor, a_listener, a_pool
 
@@ -145,15 +146,15 @@ def test_versions_are_checked_where_they_count_and_on_every_change(versions: tup
     said = {"tls_versions": versions}
 
     for require in (
-        lambda: STRICT_TLS.require_listener_allowed(a_listener(**TLS, **said)),
-        lambda: STRICT_TLS.require_listener_allowed(a_listener(**{**TLS, "protocol": "PROMETHEUS"}, **said)),
+        lambda: STRICT_TLS.require_versions_allowed(a_listener(**TLS, **said)),
+        lambda: STRICT_TLS.require_versions_allowed(a_listener(**{**TLS, "protocol": "PROMETHEUS"}, **said)),
         lambda: STRICT_TLS.require_listener_change_allowed(said),
         lambda: STRICT_TLS.require_pool_allowed(a_pool(tls_enabled=True, **said)),
         lambda: STRICT_TLS.require_pool_change_allowed(said),
     ):
         with pytest.raises(Invalid, match="TLS version"):
             require()
-    STRICT_TLS.require_listener_allowed(a_listener(**said))
+    STRICT_TLS.require_versions_allowed(a_listener(**said))
     STRICT_TLS.require_pool_allowed(a_pool(**said))
 
 
@@ -187,10 +188,10 @@ def test_ping_is_not_to_be_had_where_the_operator_says_so() -> None:
     ping = a_health_monitor(a_pool(), type="PING")
 
     with pytest.raises(NotAllowed) as refusal:
-        Deployment(ping_health_monitors=False).require_health_monitor_allowed(ping)
+        Deployment(ping_health_monitors=False).require_health_monitor_allowed(ping, PoolProtocol.HTTP)
 
     assert str(refusal.value) == "The selected type is not allowed in this deployment: PING"
-    Deployment().require_health_monitor_allowed(ping)
+    Deployment().require_health_monitor_allowed(ping, PoolProtocol.HTTP)
 
 
 def test_checks_of_datagrams_keep_a_distance() -> None:
@@ -198,10 +199,10 @@ def test_checks_of_datagrams_keep_a_distance() -> None:
     often, seldom = (a_health_monitor(pool, type="UDP-CONNECT", delay=delay) for delay in (2, 3))
 
     with pytest.raises(Invalid) as refusal:
-        Deployment().require_health_monitor_allowed(often)
+        Deployment().require_health_monitor_allowed(often, pool.protocol)
 
     assert str(refusal.value) == (
         "Validation failure: The request delay value 2 should be larger than 3 for UDP-CONNECT health monitor type."
     )
-    Deployment().require_health_monitor_allowed(seldom)
-    Deployment().require_health_monitor_allowed(a_health_monitor(pool, type="SCTP", delay=0))
+    Deployment().require_health_monitor_allowed(seldom, pool.protocol)
+    Deployment().require_health_monitor_allowed(a_health_monitor(pool, type="SCTP", delay=0), pool.protocol)

@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import StoredEvent
-from eventsourcing.utils import get_topic
+from eventsourcing.utils import get_topic, resolve_topic
 
 from domain.amphora import Amphora
 from domain.availability_zone import (
@@ -25,18 +25,20 @@ from domain.availability_zone import (
     AvailabilityZoneProfileSettings,
     AvailabilityZoneSettings,
 )
-from domain.fields import OperatingStatus, ProvisioningStatus
+from domain.fields import OperatingStatus, Position, ProvisioningStatus
 from domain.flavor import Flavor, FlavorProfile, FlavorProfileSettings, FlavorSettings
 from domain.health import FailoverGuard, LoadBalancerHealth
 from domain.listener import Listener
 from domain.load_balancer import LoadBalancer
 from domain.load_balancer_events import Batch, LoadBalancerSettings
+from domain.parked_stream import ParkedStream
 from domain.pool import SessionPersistence, SessionPersistenceType
 from domain.progress import Kind
 from domain.quota import Quota
 from domain.tls import ClientAuthentication
 from domain.vip import AdditionalVip
-from infra.transcoding import EventMapper
+from infra.log_level import LEVEL, version_to_write
+from infra.transcoding import EventMapper, newest_version
 from tests.given import (
     a_health_monitor,
     a_listener,
@@ -54,7 +56,7 @@ OLDER = {"first": SAMPLES / "first"}
 DOCUMENTED = Path(__file__).parents[2] / "docs/events.md"
 CATALOGUE: tuple[type[Aggregate], ...] = (Flavor, FlavorProfile, AvailabilityZone, AvailabilityZoneProfile)
 AGGREGATES: tuple[type[Aggregate], ...] = (
-    *(LoadBalancer, Amphora, LoadBalancerHealth, FailoverGuard, Quota),
+    *(LoadBalancer, Amphora, LoadBalancerHealth, FailoverGuard, Quota, ParkedStream),
     *CATALOGUE,
 )
 ABSTRACT = {"Event", "Revised", "TreeChanged", "Snapshot"}
@@ -67,8 +69,23 @@ def event_classes() -> list[type[Any]]:
     return [value for value in nested if isinstance(value, type) and issubclass(value, Aggregate.Event)]
 
 
-def file_of(event_class: type[Any], samples: Path = SAMPLES) -> Path:
-    return samples / f"{event_class.TOPIC}.v{getattr(event_class, 'class_version', 1)}.json"
+def file_of(event_class: type[Any], version: int, samples: Path = SAMPLES) -> Path:
+    return samples / f"{event_class.TOPIC}.v{version}.json"
+
+
+def newest_sample(event_class: type[Any], samples: Path) -> Path | None:
+    """None where a release did not have this event yet."""
+    files = (file_of(event_class, version, samples) for version in range(newest_version(event_class), 0, -1))
+    return next((file for file in files if file.exists()), None)
+
+
+def mapper_that_wrote(sample: Path) -> EventMapper:
+    """As at the level at which this version of the event was written."""
+    name, _, version = sample.stem.rpartition(".v")
+    newest = newest_version(resolve_topic(name))
+    mapper = EventMapper()
+    mapper.level = max(n for n in range(1, LEVEL + 1) if version_to_write(name, newest, n) == int(version))
+    return mapper
 
 
 def stored(sample: Path) -> StoredEvent:
@@ -83,7 +100,7 @@ def stored(sample: Path) -> StoredEvent:
 
 @pytest.mark.parametrize("event_class", event_classes(), ids=lambda event_class: event_class.TOPIC)
 def test_every_event_has_a_stored_sample_of_its_present_format(event_class: type[Any]) -> None:
-    document = json.loads(file_of(event_class).read_text())
+    document = json.loads(file_of(event_class, newest_version(event_class)).read_text())
 
     assert document["topic"] == get_topic(event_class)
     assert {field.name for field in fields(event_class)} - {"originator_id", "originator_version"} <= set(
@@ -93,9 +110,10 @@ def test_every_event_has_a_stored_sample_of_its_present_format(event_class: type
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.json")), ids=lambda sample: sample.stem)
 def test_sample_is_read_and_written_again_as_it_was(sample: Path) -> None:
-    event = MAPPER.to_domain_event(stored(sample))
+    mapper = mapper_that_wrote(sample)
+    event = mapper.to_domain_event(stored(sample))
 
-    again = MAPPER.to_stored_event(event)
+    again = mapper.to_stored_event(event)
 
     assert json.loads(again.state) == json.loads(sample.read_text())["state"]
 
@@ -106,9 +124,10 @@ def test_sample_is_read_and_written_again_as_it_was(sample: Path) -> None:
     ids=lambda sample: f"{sample.parent.name}-{sample.stem}",
 )
 def test_older_sample_is_read_and_nothing_of_it_is_lost(sample: Path) -> None:
-    event = MAPPER.to_domain_event(stored(sample))
+    mapper = mapper_that_wrote(sample)
+    event = mapper.to_domain_event(stored(sample))
 
-    again = MAPPER.to_stored_event(event)
+    again = mapper.to_stored_event(event)
 
     assert is_within(json.loads(sample.read_text())["state"], json.loads(again.state))
     assert {field.name for field in fields(event)} <= vars(event).keys()  # type: ignore[arg-type]
@@ -127,8 +146,8 @@ def is_within(older: Any, newer: Any) -> bool:
 @pytest.mark.parametrize("samples", [SAMPLES, *OLDER.values()], ids=["now", *OLDER])
 def test_samples_of_an_aggregate_replay(aggregate: type[Aggregate], samples: Path) -> None:
     """Those of the stream that begins with its creation; one of another stream goes on from the same beginning."""
-    files = [file_of(each, samples) for each in event_classes() if _belongs(each, aggregate)]
-    mine: list[Any] = [MAPPER.to_domain_event(stored(file)) for file in files if file.exists()]
+    files = [newest_sample(each, samples) for each in event_classes() if _belongs(each, aggregate)]
+    mine: list[Any] = [MAPPER.to_domain_event(stored(file)) for file in files if file is not None]
     if not mine:
         assert samples != SAMPLES, "an aggregate of a later release"
         return
@@ -227,6 +246,14 @@ def _load_balancers() -> Iterator[Aggregate]:
     yield it
 
 
+def _repaired() -> Iterator[Aggregate]:
+    it = a_load_balancer(UUID(int=2), amphora_ids=(UUID(int=0xA1),))
+    it.request_repair("its amphora was rebooted by hand")
+    it.delete(cascade=False)
+    it.request_repair("the host of its amphora is gone")
+    yield it
+
+
 def _with_policies(it: LoadBalancer, listener: Listener) -> None:
     elsewhere = {"action": "REDIRECT_TO_URL", "redirect_url": "https://example.org/", "redirect_http_code": 301}
     policy = an_l7_policy(listener, name="elsewhere", **elsewhere)
@@ -270,6 +297,16 @@ def _health() -> Iterator[Aggregate]:
     yield guard
 
 
+def _parked() -> Iterator[Aggregate]:
+    reason = "ValueError: no such listener"
+    it = ParkedStream.of(consumer="processes", stream_id=UUID(int=1), position=Position(7), reason=reason)
+    it.request_retry("the new release knows it")
+    it.park(Position(9), "ValueError: no such pool")
+    it.request_skip("the pool is gone anyway")
+    it.release()
+    yield it
+
+
 def _quotas() -> Iterator[Aggregate]:
     quota = Quota.of("p")
     quota.change({Kind.LISTENER: 5})
@@ -299,7 +336,7 @@ def _another(settings: Any) -> dict[str, str]:
 
 def _write(aggregates: Iterable[Aggregate]) -> None:
     for event in (event for aggregate in aggregates for event in aggregate.pending_events):
-        found, file = MAPPER.to_stored_event(event), file_of(type(event))
+        found, file = MAPPER.to_stored_event(event), file_of(type(event), newest_version(type(event)))
         document = {
             "topic": found.topic,
             "originator_id": str(found.originator_id),
@@ -312,5 +349,5 @@ def _write(aggregates: Iterable[Aggregate]) -> None:
 
 if __name__ == "__main__":
     SAMPLES.mkdir(parents=True, exist_ok=True)
-    for histories in (_load_balancers(), _amphorae(), _health(), _quotas(), _catalogue()):
+    for histories in (_load_balancers(), _repaired(), _amphorae(), _health(), _parked(), _quotas(), _catalogue()):
         _write(histories)

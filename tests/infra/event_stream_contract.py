@@ -1,6 +1,6 @@
 """What every processes.ports.EventStream promises, whoever carries the events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from threading import Thread
 from uuid import UUID, uuid4
@@ -16,23 +16,43 @@ Append = Callable[[LoadBalancer], None]
 SLOW_LOOK_SECONDS = 5.0
 
 
-def everything(stream: EventStream, page: int) -> list[Recorded]:
-    """Read as a consumer does: page by page, each behind the last position."""
-    read: list[Recorded] = []
-    while items := stream.read_after(read[-1].position if read else Position(0), page):
-        read += items
-    return read
+def first_of(stream: EventStream, count: int, page: int = 100) -> list[list[Recorded]]:
+    """Read as a consumer does: each partition page by page, behind its last position, until `count` came in all."""
+    read: dict[int, list[Recorded]] = {}
+    while sum(map(len, read.values())) < count:
+        news = 0
+        for partition in stream.partitions():
+            known = read.setdefault(partition, [])
+            items = stream.read_after(partition, known[-1].position if known else Position(0), page)
+            known += items
+            news += len(items)
+        if not news:
+            stream.wait(SLOW_LOOK_SECONDS)
+    return list(read.values())
 
 
 def positions_grow_and_pages_join_without_gaps(stream: EventStream, append: Append) -> None:
     for _ in range(7):
         append(a_load_balancer())
 
-    by_threes = everything(stream, page=3)
+    by_threes = first_of(stream, 7, page=3)
 
-    assert by_threes == everything(stream, page=100)
-    assert len(by_threes) == 7
-    assert all(before.position < after.position for before, after in pairwise(by_threes))
+    assert in_order(by_threes) == in_order(first_of(stream, 7))
+    assert len(in_order(by_threes)) == 7
+    for partition in by_threes:
+        assert all(before.position < after.position for before, after in pairwise(partition))
+
+
+def what_was_put_aside_is_found_again(stream: EventStream, append: Append) -> None:
+    for _ in range(3):
+        append(a_load_balancer())
+    first, _, third = in_order(first_of(stream, 3))
+
+    assert list(stream.read_at([third.position, first.position])) == [first, third]
+
+
+def in_order(partitions: Iterable[Iterable[Recorded]]) -> list[Recorded]:
+    return sorted((item for partition in partitions for item in partition), key=lambda item: item.position)
 
 
 def events_of_one_load_balancer_keep_their_order(stream: EventStream, append: Append) -> None:
@@ -48,18 +68,14 @@ def events_of_one_load_balancer_keep_their_order(stream: EventStream, append: Ap
     writers = [Thread(target=write, args=(load_balancer,)) for load_balancer in load_balancers]
     for writer in writers:
         writer.start()
-    read: list[Recorded] = []
-    while len(read) < 8 * 11:
-        items = stream.read_after(read[-1].position if read else Position(0), 10)
-        read += items
-        if not items:
-            stream.wait(SLOW_LOOK_SECONDS)
+    read = first_of(stream, 8 * 11, page=10)
     for writer in writers:
         writer.join()
 
     versions: dict[UUID, list[int]] = {}
-    for item in read:
-        event = item.event
-        assert isinstance(event, events.Event)
-        versions.setdefault(event.originator_id, []).append(event.originator_version)
+    for partition in read:
+        for item in partition:
+            assert isinstance(item.event, events.Event)
+            assert item.stream == item.event.originator_id
+            versions.setdefault(item.stream, []).append(item.event.originator_version)
     assert versions == {load_balancer.id: list(range(1, 12)) for load_balancer in load_balancers}

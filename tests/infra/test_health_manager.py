@@ -3,7 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event, Thread
@@ -27,7 +27,7 @@ from domain.load_balancer_events import Batch
 from infra.event_store import CHANNEL, EventStore
 from infra.health_manager import HealthManager
 from infra.health_records import RecordedHealth
-from infra.heartbeats import DROP_REASONS, HeartbeatReceiver
+from infra.heartbeats import DROP_REASONS, HeartbeatReceiver, listening
 from infra.settings import Settings
 from infra.statistics import StatisticsBuffer
 from tests.given import a_health_monitor, a_listener, a_load_balancer, a_member, a_pool, confirm
@@ -124,7 +124,7 @@ class Running:
 @pytest.fixture
 def running(database: str, store: EventStore, pool: ConnectionPool, tmp_path: Path) -> Iterator[Callable[[], Running]]:
     """Starts a health manager; stopped at the end."""
-    stop, threads = Event(), []
+    stop, threads, ears = Event(), [], ExitStack()
 
     def start() -> Running:
         driver = NoopAmphoraDriver()
@@ -132,7 +132,6 @@ def running(database: str, store: EventStore, pool: ConnectionPool, tmp_path: Pa
             settings=Settings(
                 database_url=database,
                 state_directory=tmp_path,
-                heartbeat_port=0,
                 heartbeat_interval=0.2,
                 heartbeat_timeout=1.0,
             ),
@@ -141,6 +140,7 @@ def running(database: str, store: EventStore, pool: ConnectionPool, tmp_path: Pa
             driver=driver,
             outcomes=Outcomes(store, Turns(store)),
             keys_of=keys_of,
+            ear=ears.enter_context(listening(("127.0.0.1", 0))),
         )
         threads.append(Thread(target=manager.run, args=(stop,)))
         threads[-1].start()
@@ -150,6 +150,7 @@ def running(database: str, store: EventStore, pool: ConnectionPool, tmp_path: Pa
     stop.set()
     for thread in threads:
         thread.join()
+    ears.close()
 
 
 @contextmanager
@@ -383,12 +384,13 @@ def received() -> list[Heartbeat]:
 @pytest.fixture
 def receiver(received: list[Heartbeat]) -> Iterator[HeartbeatReceiver]:
     stop = Event()
-    receiver = HeartbeatReceiver(("127.0.0.1", 0), keys_of, lambda heartbeat, at: received.append(heartbeat))
-    thread = Thread(target=receiver.run, args=(stop,))
-    thread.start()
-    yield receiver
-    stop.set()
-    thread.join()
+    with listening(("127.0.0.1", 0)) as ear:
+        receiver = HeartbeatReceiver(ear, keys_of, lambda heartbeat, at: received.append(heartbeat))
+        thread = Thread(target=receiver.run, args=(stop,))
+        thread.start()
+        yield receiver
+        stop.set()
+        thread.join()
 
 
 def a_heartbeat(sequence: int, boot_id: UUID = BOOT_ID) -> Heartbeat:

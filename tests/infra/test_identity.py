@@ -69,7 +69,7 @@ def test_identities_that_clients_tell_of_are_removed(path: str) -> None:
     ("script", "path"),
     [
         *(("", "/"), ("", "/healthcheck"), ("/load-balancer", "/"), ("/load-balancer", "/healthcheck")),
-        *(("", ""), ("/load-balancer", "")),
+        *(("", ""), ("/load-balancer", ""), ("", "/v2/openapi.json"), ("/load-balancer", "/v2.0/openapi.json")),
     ],
 )
 def test_a_few_paths_are_open_to_all(script: str, path: str) -> None:
@@ -84,7 +84,7 @@ def test_a_few_paths_are_open_to_all(script: str, path: str) -> None:
     ("script", "path"),
     [
         *(("", "/v2"), ("", "/v2/lbaas/loadbalancers"), ("", "/healthcheck/"), ("", "//"), ("", "/healthcheck/../v2")),
-        *(("/lb", "/"), ("/lb", ""), ("/load-balancer", "/v2")),
+        *(("/lb", "/"), ("/lb", ""), ("/load-balancer", "/v2"), ("", "/v2/x/openapi.json")),
     ],
 )
 def test_everything_else_needs_a_token(script: str, path: str) -> None:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from commands.ports import VipRequest
+from commands.ports import Resolved, VipRequest
 from commands.vip import VipRules
 from domain.errors import Invalid
 from domain.vip import AdditionalVip, Vip
@@ -44,13 +44,17 @@ def a_request(**said: Any) -> VipRequest:
     return VipRequest(**known)
 
 
+def resolved_by(network: LocalNetwork, request: VipRequest, attempt: int = 0) -> Resolved:
+    return network.allocate(request, network.locate(request), attempt)
+
+
 def vip_of(network: LocalNetwork, attempt: int = 0, **said: Any) -> Vip:
-    return network.resolve(a_request(**said), attempt).vip
+    return resolved_by(network, a_request(**said), attempt).vip
 
 
 def refusal_of(network: LocalNetwork, **said: Any) -> str:
     with pytest.raises(Invalid) as refusal:
-        network.resolve(a_request(**said), 0)
+        resolved_by(network, a_request(**said))
     return str(refusal.value)
 
 
@@ -60,9 +64,9 @@ def refusal_of(network: LocalNetwork, **said: Any) -> str:
 def test_the_same_attempt_gives_the_same_vip(network: LocalNetwork) -> None:
     request = a_request()
 
-    resolved = network.resolve(request, 0)
+    resolved = resolved_by(network, request)
 
-    assert resolved == network.resolve(request, 0)
+    assert resolved == resolved_by(network, request)
     assert resolved.vip.is_exclusive
     assert resolved.vip.is_ours
     assert ip_address(resolved.vip.address) in ip_network(VIP_SUBNET.cidr)
@@ -71,7 +75,7 @@ def test_the_same_attempt_gives_the_same_vip(network: LocalNetwork) -> None:
 def test_another_attempt_gives_other_addresses_at_the_same_port(network: LocalNetwork) -> None:
     request = a_request(subnet_id=VIP_SUBNET.id, additional=(AdditionalVip(subnet_id=SECOND_VIP_SUBNET.id),))
 
-    first, second = network.resolve(request, 0).vip, network.resolve(request, 1).vip
+    first, second = resolved_by(network, request).vip, resolved_by(network, request, 1).vip
 
     assert not set(first.addresses) & set(second.addresses)
     assert first.port_id == second.port_id
@@ -92,7 +96,7 @@ def test_a_network_with_an_address_chooses_the_subnet(network: LocalNetwork) -> 
 def test_a_given_address_is_taken_as_it_is(network: LocalNetwork) -> None:
     request = a_request(subnet_id=VIP_SUBNET.id, address="127.20.3.4")
 
-    assert [network.resolve(request, attempt).vip.address for attempt in range(2)] == ["127.20.3.4"] * 2
+    assert [resolved_by(network, request, attempt).vip.address for attempt in range(2)] == ["127.20.3.4"] * 2
 
 
 @pytest.mark.parametrize("address", ["127.21.0.1", "10.0.0.1", "::1", "127.20.0.0", "127.20.255.255"])

@@ -18,6 +18,7 @@ from infra.settings import Settings
 from infra.wakeup import Wakeup
 from infra.wiring import connection_pool
 from processes.actions import ApplyConfiguration
+from processes.ports import Step
 from tests.given import a_load_balancer
 from tests.infra import event_stream_contract as contract
 
@@ -73,6 +74,10 @@ def test_events_of_one_load_balancer_keep_their_order(stream: LogStream, append:
     contract.events_of_one_load_balancer_keep_their_order(stream, append)
 
 
+def test_what_was_put_aside_is_found_again(stream: LogStream, append: contract.Append) -> None:
+    contract.what_was_put_aside_is_found_again(stream, append)
+
+
 def test_an_append_ends_a_wait(stream: LogStream, append: contract.Append) -> None:
     _drain(stream)
 
@@ -100,17 +105,18 @@ def test_what_was_decided_is_stored_with_the_position_or_not_at_all(pool: Connec
     ledger = PostgresLedger(pool, settings)
     action = ApplyConfiguration(load_balancer_id=a_load_balancer().id, wanted=3)
 
-    def fail(position: Position) -> tuple[Position, list[ApplyConfiguration]]:
+    def fail(position: Position) -> Step:
         raise RuntimeError("in the middle of a decision")
 
-    assert ledger.advance("consumer", lambda position: (Position(7), [action, replace(action, wanted=5)]))
+    decided = Step(reached=Position(7), actions=[action, replace(action, wanted=5)])
+    assert ledger.advance("consumer", 0, lambda position: decided)
     with pytest.raises(RuntimeError):
-        ledger.advance("consumer", fail)
+        ledger.advance("consumer", 0, fail)
 
     with pool.connection() as connection:
         assert connection.execute("SELECT consumer, position FROM positions").fetchall() == [("consumer", 7)]
         assert connection.execute("SELECT kind, wanted FROM actions").fetchall() == [("ApplyConfiguration", 5)]
-    assert not ledger.advance("consumer", lambda position: (position, []))
+    assert not ledger.advance("consumer", 0, lambda position: Step(reached=position))
 
 
 def _drain(stream: LogStream) -> None:

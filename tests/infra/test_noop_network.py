@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from commands.ports import VipRequest
+from commands.ports import Resolved, VipRequest
 from commands.vip import VipRules
 from domain.errors import Invalid, ProviderFailed
 from domain.member import VnicType
@@ -50,13 +50,17 @@ def a_request(**said: Any) -> VipRequest:
     return VipRequest(load_balancer_id=UUID(int=0x11), project_id="p", provider="noop_driver", **said)
 
 
+def resolved_by(network: NoopNetwork, request: VipRequest, attempt: int = 0) -> Resolved:
+    return network.allocate(request, network.locate(request), attempt)
+
+
 def vip_of(network: NoopNetwork, **said: Any) -> Vip:
-    return network.resolve(a_request(**said), 0).vip
+    return resolved_by(network, a_request(**said)).vip
 
 
 def refusal_of(network: NoopNetwork, **said: Any) -> str:
     with pytest.raises(Invalid) as refusal:
-        network.resolve(a_request(**said), 0)
+        resolved_by(network, a_request(**said))
     return str(refusal.value)
 
 
@@ -105,7 +109,7 @@ def test_every_reference_is_accepted_in_every_combination(said: dict[str, Any], 
 def test_policies_and_security_groups_are_accepted() -> None:
     network = NoopNetwork()
 
-    resolved = network.resolve(a_request(subnet_id=FOUR, qos_policy_id=UNKNOWN, security_group_ids=(UNKNOWN,)), 0)
+    resolved = resolved_by(network, a_request(subnet_id=FOUR, qos_policy_id=UNKNOWN, security_group_ids=(UNKNOWN,)))
     network.require_qos_policy(UNKNOWN)
     network.require_security_groups((UNKNOWN,))
 
@@ -131,7 +135,7 @@ def test_additional_vips_have_addresses_of_their_own_at_the_same_port(said: dict
 def test_a_retry_gets_the_same_port() -> None:
     request = a_request(subnet_id=FOUR, vnic_type=VnicType.DIRECT)
 
-    vips = [NoopNetwork().resolve(request, attempt).vip for attempt in (0, 0, 1)]
+    vips = [resolved_by(NoopNetwork(), request, attempt).vip for attempt in (0, 0, 1)]
 
     assert len({vip.port_id for vip in vips}) == 1
     assert vips[0].vnic_type == VnicType.DIRECT
@@ -144,10 +148,13 @@ def test_the_rules_of_a_vip_hold_here_too() -> None:
 
 
 def test_the_rules_of_the_deployment_are_asked_for_each_time() -> None:
-    rules = [VipRules(), VipRules(allow_vip_subnet_id=False)]
-    network = NoopNetwork(rules=lambda: rules.pop(0))
+    rules = [VipRules()]
+    network = NoopNetwork(rules=lambda: rules[-1])
+    allowed = vip_of(network, subnet_id=FOUR)
 
-    assert vip_of(network, subnet_id=FOUR).subnet_id == FOUR
+    rules.append(VipRules(allow_vip_subnet_id=False))
+
+    assert allowed.subnet_id == FOUR
     assert "use of vip_subnet_id is disallowed" in refusal_of(network, subnet_id=FOUR)
 
 
@@ -250,7 +257,7 @@ def test_a_prepared_port_has_its_own_addresses_and_policy() -> None:
     one = knowing(ports=[a_port(qos_policy_id=str(POLICY))])
     two = knowing(ports=[a_port(fixed_ips=fixed_ips)])
 
-    resolved = one.resolve(a_request(port_id=PORT), 0)
+    resolved = resolved_by(one, a_request(port_id=PORT))
 
     assert (resolved.vip.address, resolved.vip.network_id, resolved.qos_policy_id) == ("192.0.2.9", NETWORK, POLICY)
     assert "subnet could not be determined" in refusal_of(two, port_id=PORT)
@@ -260,7 +267,7 @@ def test_a_prepared_port_has_its_own_addresses_and_policy() -> None:
 def test_a_prepared_port_without_a_word_on_its_addresses_has_those_asked_for() -> None:
     network = knowing(ports=[{"id": str(PORT), "qos_policy_id": str(POLICY)}])
 
-    assert network.resolve(a_request(port_id=PORT), 0).qos_policy_id == POLICY
+    assert resolved_by(network, a_request(port_id=PORT)).qos_policy_id == POLICY
     assert vip_of(network, port_id=PORT, subnet_id=SIX).subnet_id == SIX
 
 
@@ -285,7 +292,7 @@ def test_a_network_without_port_security_is_the_providers_trouble() -> None:
     network = knowing(networks=[{**A_NETWORK, "port_security_enabled": False}])
 
     with pytest.raises(ProviderFailed) as trouble:
-        network.resolve(a_request(network_id=NETWORK, subnet_id=FOUR), 0)
+        resolved_by(network, a_request(network_id=NETWORK, subnet_id=FOUR))
 
     assert str(trouble.value) == (
         "Provider 'noop_driver' reports error: Port security must be enabled on the VIP network."

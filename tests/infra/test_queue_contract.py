@@ -8,7 +8,7 @@ import pytest
 
 from domain.fields import Position
 from processes.actions import Action, ApplyConfiguration, BuildAmphora, PushConfiguration, ReleaseVip, RemoveAmphora
-from processes.ports import Claim
+from processes.ports import Claim, Step
 from tests.infra.stores import Home, InMemory, in_postgres
 
 
@@ -22,7 +22,7 @@ def home(request: pytest.FixtureRequest) -> Iterator[Home]:
 
 
 def ask_for(home: Home, *actions: Action) -> None:
-    assert home.ledger.advance("test", lambda position: (Position(position + 1), actions))
+    assert home.ledger.advance("test", 0, lambda position: Step(reached=Position(position + 1), actions=actions))
 
 
 def an_action(**said: object) -> ApplyConfiguration:
@@ -121,6 +121,18 @@ def test_a_waiting_action_holds_no_lane(home: Home) -> None:
     assert the_claim(home).action.kind == "RemoveAmphora"
 
 
+def test_what_failed_before_leaves_room_for_what_did_not(home: Home) -> None:
+    for _ in range(4):
+        ask_for(home, an_action())
+    for claim in home.queue.claim("worker", 4):
+        home.queue.failed(claim, "no answer", 0)
+    ask_for(home, an_action())
+
+    claimed = home.queue.claim("worker", 4, doubtful=2)
+
+    assert sorted(claim.failures for claim in claimed) == [0, 1, 1]
+
+
 # Leases
 
 
@@ -142,9 +154,9 @@ def test_an_expired_lease_is_taken_over_and_the_first_attempt_is_outdated(home: 
 def test_a_renewed_lease_is_not_taken_over(home: Home) -> None:
     ask_for(home, an_action())
     claim = the_claim(home)
-    home.advance(4)
+    home.advance(3)
     home.queue.renew([claim])
-    home.advance(4)
+    home.advance(3)
 
     assert list(home.queue.claim("another", 10)) == []
 
@@ -268,25 +280,25 @@ def test_what_is_wanted_sooner_is_due_sooner(home: Home) -> None:
 
 
 def test_position_and_actions_are_kept_together(home: Home) -> None:
-    def decide(position: Position) -> tuple[Position, list[Action]]:
+    def decide(position: Position) -> Step:
         seen.append(position)
-        return Position(position + 3), [an_action()]
+        return Step(reached=Position(position + 3), actions=[an_action()])
 
     seen: list[int] = []
-    home.ledger.advance("a", decide)
-    home.ledger.advance("a", decide)
-    home.ledger.advance("b", decide)
+    home.ledger.advance("a", 0, decide)
+    home.ledger.advance("a", 0, decide)
+    home.ledger.advance("b", 0, decide)
 
     assert seen == [0, 3, 0]
     assert len(home.actions()) == 3
 
 
 def test_nothing_is_kept_of_a_decision_that_fails(home: Home) -> None:
-    def fail(position: Position) -> tuple[Position, list[Action]]:
+    def fail(position: Position) -> Step:
         raise RuntimeError("cannot decide")
 
     with pytest.raises(RuntimeError):
-        home.ledger.advance("a", fail)
+        home.ledger.advance("a", 0, fail)
 
     assert home.actions() == []
-    assert home.ledger.advance("a", lambda position: (position, ())) is False
+    assert home.ledger.advance("a", 0, lambda position: Step(reached=position)) is False

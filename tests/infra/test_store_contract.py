@@ -16,6 +16,7 @@ from domain.load_balancer_events import Batch, LoadBalancerSettings
 from domain.progress import Kind
 from domain.quota import Quota
 from processes.actions import ApplyConfiguration
+from processes.ports import Step
 from tests.given import a_listener, a_load_balancer, a_member, a_pool, a_vip, confirm
 from tests.infra.stores import Home, InPostgres
 
@@ -31,7 +32,7 @@ def named(load_balancer: LoadBalancer, name: str) -> LoadBalancer:
 
 
 def everything_after(home: Home, position: int = 0) -> list[object]:
-    found = home.stream.read_after(Position(position), 1_000)
+    found = home.stream.read_after(0, Position(position), 1_000)
     return found and [each.event for each in found] + everything_after(home, found[-1].position)
 
 
@@ -212,7 +213,7 @@ def test_an_address_that_is_nobodys_is_shared(home: Home) -> None:
 
 def an_attempt(home: Home, load_balancer_id: UUID, wanted: int = 0) -> Attempt:
     action = ApplyConfiguration(load_balancer_id=load_balancer_id, wanted=wanted)
-    home.ledger.advance(str(uuid4()), lambda position: (Position(position + 1), [action]))
+    home.ledger.advance(str(uuid4()), 0, lambda position: Step(reached=Position(position + 1), actions=[action]))
     (claim,) = home.queue.claim("worker", 1)
     return claim.attempt
 
@@ -280,11 +281,11 @@ def test_the_log_is_read_in_pieces(home: Home) -> None:
     for _ in range(5):
         saved(home, a_load_balancer())
 
-    first = home.stream.read_after(Position(0), 3)
-    rest = home.stream.read_after(first[-1].position, 3)
+    first = home.stream.read_after(0, Position(0), 3)
+    rest = home.stream.read_after(0, first[-1].position, 3)
 
     assert (len(first), len(rest)) == (3, 2)
-    assert home.stream.read_after(rest[-1].position, 3) in ([], ())
+    assert home.stream.read_after(0, rest[-1].position, 3) in ([], ())
     positions = [each.position for each in (*first, *rest)]
     assert positions == sorted(set(positions))
 
@@ -327,7 +328,7 @@ def test_a_reader_of_the_log_misses_nothing_of_sixteen_writers(home: Home) -> No
         position = Position(0)
         while True:
             is_last_look = done.is_set()
-            found = home.stream.read_after(position, 7)
+            found = home.stream.read_after(0, position, 7)
             seen.extend((each.event.originator_id, each.event.originator_version) for each in found)  # type: ignore[attr-defined]
             if found:
                 position = found[-1].position

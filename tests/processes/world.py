@@ -14,7 +14,8 @@ from commands.deciding import Deciding
 from commands.graph import Graph
 from commands.load_balancer import CreateLoadBalancer, DeleteLoadBalancer, FailOver, LoadBalancerHandler
 from commands.outcome import Outcomes
-from commands.ports import Origin, Resolved, StoreUnavailable, VipRequest
+from commands.ports import Origin, Resolved, StoreUnavailable, VipPlace, VipRequest
+from commands.repair import Repair, RepairHandler
 from commands.turns import Turns
 from domain.fields import ProvisioningStatus
 from domain.load_balancer import LoadBalancer
@@ -31,8 +32,10 @@ from processes.actions import RetryRefused, Term
 from processes.agent_configuration import AgentConfigurationActions, AgentConfigurationProcess
 from processes.amphora_build import AmphoraBuildActions, AmphoraBuildProcess
 from processes.configuration import ConfigurationActions, ConfigurationProcess
-from processes.housekeeping import OrphanSweep
+from processes.parking import Parking
 from processes.ports import AmphoraPort, ComputeState, NetworkFault
+from processes.reconciliation import Comparison
+from processes.repair import RepairActions, RepairProcess
 from processes.runner import ProcessRunner
 from processes.worker import Worker
 from tests.given import NothingToChoose
@@ -58,9 +61,9 @@ class SimulatedNetwork(NoopNetwork):
         super().__init__()
         self.ports: dict[UUID, set[UUID]] = {}
 
-    def resolve(self, request: VipRequest, attempt: int) -> Resolved:
+    def allocate(self, request: VipRequest, place: VipPlace, attempt: int) -> Resolved:
         self.ports.setdefault(request.load_balancer_id, set())
-        return super().resolve(request, attempt)
+        return super().allocate(request, place, attempt)
 
     def plug_vip(self, load_balancer_id: UUID, amphora_id: UUID, vip: Vip) -> AmphoraPort:
         if load_balancer_id not in self.ports:
@@ -120,6 +123,10 @@ def rendered(load_balancer: LoadBalancer, tree: Tree) -> str | None:
     )
 
 
+def no_pause() -> None:
+    """Between two questions to an agent that does not answer."""
+
+
 class World:
     """One process after another does its work, and where all wait, time passes."""
 
@@ -136,9 +143,12 @@ class World:
         deciding = Deciding(self.store, Turns(self.store), providers_of(Profile.NOOP))
         self.handler = LoadBalancerHandler(deciding, self.network, NothingToChoose())
         self.amphorae = AmphoraHandler(deciding)
+        self.repairs = RepairHandler(deciding)
+        self.comparison = Comparison(self.store, self.compute, self.driver, no_pause)
         ledger: Any = Watched("ledger", MemoryLedger(self.store.memory), self.points, ("advance",))
-        processes = [AmphoraBuildProcess(), ConfigurationProcess(), AgentConfigurationProcess()]
-        self.runner = ProcessRunner("processes", processes, MemoryStream(self.store), ledger)
+        processes = [AmphoraBuildProcess(), ConfigurationProcess(), AgentConfigurationProcess(), RepairProcess()]
+        parking = Parking("processes", self.store)
+        self.runner = ProcessRunner("processes", processes, MemoryStream(self.store), ledger, parking)
         self._watched_queue: Any = Watched("queue", self.queue, self.points, ("complete", "look_again", "failed"))
         self.points.meanwhile = self._go_on_without_the_worker
         self.worker = self._new_worker()
@@ -166,6 +176,7 @@ class World:
             "RemoveAmphora": build.remove,
             "RemoveFailedAmphora": build.remove_failed,
             "ReleaseVip": build.release_vip,
+            "RepairAmphora": RepairActions(store, outcomes, driver, no_pause, look_again_seconds=0.5).repair,
             "ApplyConfiguration": configuration.apply,
             "PushConfiguration": configuration.push,
             "RetryRefused": configuration.retry_refused,
@@ -193,6 +204,9 @@ class World:
 
     def fail_over(self, id: UUID) -> None:
         self.handler.fail_over(FailOver(id, Origin()))
+
+    def repair(self, id: UUID, why: str = "it looks wrong") -> None:
+        self.repairs.repair(Repair(id, why, Origin()))
 
     def delete(self, id: UUID) -> None:
         self.handler.delete(DeleteLoadBalancer(id, True, Origin()))
@@ -275,10 +289,14 @@ class World:
             if load_balancer.status_of(id) == ProvisioningStatus.ERROR:
                 assert rows[marks.kind][(id,)].get("reason") or own.get("reason"), f"{marks.kind} is ERROR, and why?"
 
+    def remove_orphans(self) -> None:
+        for id in self.comparison.orphans():
+            self.compute.remove(id)
+
     def check_nothing_is_left_but(self, *ids: UUID) -> None:
         """Outside there is exactly what these load balancers need; nothing waits to be done."""
         if self.points.fault and self.points.fault.stalls:
-            OrphanSweep(self.store, self.compute).sweep()  # what a stalled worker boots after it was outrun
+            self.remove_orphans()  # what a stalled worker boots after it was outrun
         wanted = {amphora_id for id in ids for amphora_id in self.store.load_balancer(id).amphora_ids}
         assert set(self.compute.booted) == wanted
         assert set(self.network.ports) == set(ids)

@@ -23,9 +23,10 @@ def a_state_directory() -> Iterator[Path]:
 
 
 @contextmanager
-def a_service(profile: str = "local") -> Iterator[Service]:
+def a_service(profile: str = "local", *, replicas: int = 1, with_kafka: bool = False) -> Iterator[Service]:
+    """with_kafka: events travel through a broker"""
     with a_state_directory() as directory:
-        service = Service(directory / "state", profile)
+        service = Service(directory / "state", profile, replicas=replicas, with_kafka=with_kafka)
         try:
             service.start()
             yield service

@@ -29,6 +29,8 @@ class Service:
 
     directory: Path
     profile: str = "local"
+    replicas: int = 1
+    with_kafka: bool = False
     port: int = 0
     process: subprocess.Popen[str] | None = None
     said: list[str] = field(default_factory=list)
@@ -46,7 +48,8 @@ class Service:
 
     def run(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "infra.cli", "run", "--state-dir", str(self.directory)]
-        command += ["--profile", self.profile, *arguments]
+        command += ["--profile", self.profile, "--replicas", str(self.replicas), *arguments]
+        command += ["--kafka"] if self.with_kafka else []
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -129,7 +132,7 @@ class Service:
 
     @contextmanager
     def database(self) -> Iterator[psycopg.Connection[Any]]:
-        url = read([StateDirectory(self.directory).settings]).database_url
+        url = read([StateDirectory(self.directory).settings]).owner_url
         with psycopg.connect(url, autocommit=True) as connection:
             yield connection
 

@@ -4,14 +4,13 @@ UPDATE amphorae SET created_at = shown_time(created_by);
 ALTER TABLE amphorae ALTER created_at SET DEFAULT now() AT TIME ZONE 'UTC';
 CREATE INDEX amphorae_in_order ON amphorae (created_at, id);
 
--- The statuses are the contract's. One that left service stays what it is until whoever takes its place has taken it down;
--- all of them go with their load balancer.
+-- The statuses are the contract's. One that left service is on its way out: whoever takes its place takes it down. All of
+-- them go with their load balancer.
 CREATE VIEW present_amphorae AS
 SELECT a.id, a.load_balancer_id, b.project_id,
        CASE
-           WHEN b.deletion = 'PENDING_DELETE' OR a.stage = 'being removed' THEN 'PENDING_DELETE'
+           WHEN b.deletion = 'PENDING_DELETE' OR a.stage IN ('out of service', 'being removed') THEN 'PENDING_DELETE'
            WHEN a.stage IN ('plugged', 'in service') THEN 'ALLOCATED'
-           WHEN a.stage = 'out of service' THEN 'FAILOVER_STOPPED'
            WHEN a.stage = 'failed' THEN 'ERROR'
            ELSE 'BOOTING'
        END AS status,

@@ -57,7 +57,7 @@ SELECT r.id, r.project_id, r.document, r.reason, r.own, r.edited,
                 provisioning_status(r.created, r.own, r.touched, 0, r.failed, r.applied, r.settled)) AS provisioning_status,
        coalesce(o.status, 'OFFLINE') AS operating_status,
        r.created_at,
-       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = r.updated_by),
+       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = nullif(r.updated_by, r.created_by)),
                 (SELECT c.recorded_at FROM confirmations f JOIN commits c ON c.command_id = f.command_id
                  WHERE f.load_balancer_id = r.id AND f.applied >= greatest(r.own, r.touched) ORDER BY f.applied LIMIT 1)) AT TIME ZONE 'UTC' AS updated_at
 FROM load_balancers r LEFT JOIN operating_statuses o ON o.object_id = r.id;
@@ -68,7 +68,7 @@ SELECT r.id, r.load_balancer_id, b.project_id, r.document, r.reason, r.own, r.ed
                 provisioning_status(r.created, r.own, r.touched, r.deleted, r.failed, b.applied, b.settled)) AS provisioning_status,
        coalesce(o.status, 'OFFLINE') AS operating_status,
        r.created_at,
-       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = r.updated_by),
+       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = nullif(r.updated_by, r.created_by)),
                 (SELECT c.recorded_at FROM confirmations f JOIN commits c ON c.command_id = f.command_id
                  WHERE f.load_balancer_id = r.load_balancer_id AND f.applied >= greatest(r.own, r.touched) ORDER BY f.applied LIMIT 1)) AT TIME ZONE 'UTC' AS updated_at
 FROM listeners r JOIN load_balancers b ON b.id = r.load_balancer_id LEFT JOIN operating_statuses o ON o.object_id = r.id;
@@ -79,18 +79,19 @@ SELECT r.id, r.load_balancer_id, b.project_id, r.document, r.reason, r.own, r.ed
                 provisioning_status(r.created, r.own, r.touched, r.deleted, r.failed, b.applied, b.settled)) AS provisioning_status,
        coalesce(o.status, 'OFFLINE') AS operating_status,
        r.created_at,
-       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = r.updated_by),
+       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = nullif(r.updated_by, r.created_by)),
                 (SELECT c.recorded_at FROM confirmations f JOIN commits c ON c.command_id = f.command_id
                  WHERE f.load_balancer_id = r.load_balancer_id AND f.applied >= greatest(r.own, r.touched) ORDER BY f.applied LIMIT 1)) AT TIME ZONE 'UTC' AS updated_at
 FROM pools r JOIN load_balancers b ON b.id = r.load_balancer_id LEFT JOIN operating_statuses o ON o.object_id = r.id;
 
+-- A health monitor that came later says nothing of a member until it is measured.
 CREATE VIEW shown_members AS
 SELECT r.id, r.load_balancer_id, r.pool_id, b.project_id, r.document, r.reason, r.own, r.edited,
        coalesce(reported_status(r.id, greatest(r.own, r.touched, r.deleted)),
                 provisioning_status(r.created, r.own, r.touched, r.deleted, r.failed, b.applied, b.settled)) AS provisioning_status,
-       coalesce(o.status, CASE WHEN EXISTS (SELECT FROM health_monitors h WHERE h.pool_id = r.pool_id AND h.deleted = 0) THEN 'OFFLINE' ELSE 'NO_MONITOR' END) AS operating_status,
+       coalesce(o.status, CASE WHEN EXISTS (SELECT FROM health_monitors h WHERE h.pool_id = r.pool_id AND h.deleted = 0 AND h.created < r.created) THEN 'OFFLINE' ELSE 'NO_MONITOR' END) AS operating_status,
        (SELECT c.recorded_at FROM commits c WHERE c.command_id = r.created_by) AT TIME ZONE 'UTC' AS created_at,
-       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = r.updated_by),
+       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = nullif(r.updated_by, r.created_by)),
                 (SELECT c.recorded_at FROM confirmations f JOIN commits c ON c.command_id = f.command_id
                  WHERE f.load_balancer_id = r.load_balancer_id AND f.applied >= greatest(r.own, r.touched) ORDER BY f.applied LIMIT 1)) AT TIME ZONE 'UTC' AS updated_at
 FROM members r JOIN load_balancers b ON b.id = r.load_balancer_id LEFT JOIN operating_statuses o ON o.object_id = r.id;
@@ -103,7 +104,7 @@ SELECT r.id, r.load_balancer_id, r.pool_id, b.project_id, r.document, r.reason, 
        coalesce((SELECT o.status FROM operating_statuses o WHERE o.object_id = r.id),
                 CASE WHEN r.created <= b.applied AND (r.document ->> 'admin_state_up')::boolean THEN 'ONLINE' ELSE 'OFFLINE' END) AS operating_status,
        r.created_at,
-       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = r.updated_by),
+       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = nullif(r.updated_by, r.created_by)),
                 (SELECT c.recorded_at FROM confirmations f JOIN commits c ON c.command_id = f.command_id
                  WHERE f.load_balancer_id = r.load_balancer_id AND f.applied >= greatest(r.own, r.touched) ORDER BY f.applied LIMIT 1)) AT TIME ZONE 'UTC' AS updated_at
 FROM health_monitors r JOIN load_balancers b ON b.id = r.load_balancer_id;
@@ -116,7 +117,7 @@ SELECT r.id, r.load_balancer_id, r.listener_id, b.project_id, r.document, r.reas
        coalesce((SELECT o.status FROM operating_statuses o WHERE o.object_id = r.id),
                 CASE WHEN r.created <= b.applied AND (r.document ->> 'admin_state_up')::boolean THEN 'ONLINE' ELSE 'OFFLINE' END) AS operating_status,
        r.created_at,
-       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = r.updated_by),
+       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = nullif(r.updated_by, r.created_by)),
                 (SELECT c.recorded_at FROM confirmations f JOIN commits c ON c.command_id = f.command_id
                  WHERE f.load_balancer_id = r.load_balancer_id AND f.applied >= greatest(r.own, r.touched) ORDER BY f.applied LIMIT 1)) AT TIME ZONE 'UTC' AS updated_at
 FROM l7_policies r JOIN load_balancers b ON b.id = r.load_balancer_id;
@@ -128,7 +129,7 @@ SELECT r.id, r.load_balancer_id, r.l7policy_id, b.project_id, r.document, r.reas
        coalesce((SELECT o.status FROM operating_statuses o WHERE o.object_id = r.id),
                 CASE WHEN r.created <= b.applied AND (r.document ->> 'admin_state_up')::boolean THEN 'ONLINE' ELSE 'OFFLINE' END) AS operating_status,
        (SELECT c.recorded_at FROM commits c WHERE c.command_id = r.created_by) AT TIME ZONE 'UTC' AS created_at,
-       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = r.updated_by),
+       greatest((SELECT c.recorded_at FROM commits c WHERE c.command_id = nullif(r.updated_by, r.created_by)),
                 (SELECT c.recorded_at FROM confirmations f JOIN commits c ON c.command_id = f.command_id
                  WHERE f.load_balancer_id = r.load_balancer_id AND f.applied >= greatest(r.own, r.touched) ORDER BY f.applied LIMIT 1)) AT TIME ZONE 'UTC' AS updated_at
 FROM l7_rules r JOIN load_balancers b ON b.id = r.load_balancer_id;
