@@ -87,7 +87,6 @@ class EveryRequest:
                 return
             raise falcon.HTTPNotAcceptable(description="Only content type application/json is accepted.")
 
-
     def process_response(self, req: Request, resp: Response, resource: object, req_succeeded: bool) -> None:
         """A line for each write; reads are counted only."""
         if req.method not in _READS:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.system.api import ROOT, until
+from tests.system.api import ROOT
 from tests.system.backends import backends
 from tests.system.service import Service
 from tests.system.site import a_site
