@@ -25,6 +25,7 @@ from infra.consumer import RunningProcesses, open_stream
 from infra.embedded_kafka import EmbeddedKafka
 from infra.event_store import CHANNEL as EVENTS_CHANNEL
 from infra.event_store import EventStore
+from infra.kafka_connection import BATCH_BYTES
 from infra.kafka_messages import Headers, Layout, headers_of, partition_of
 from infra.kafka_topic import ready_topic
 from infra.leadership import Term
@@ -104,7 +105,11 @@ def _bare(settings: Settings) -> float:
     messages = _messages(settings)
     ready_topic(settings)
     producer = KafkaProducer(
-        bootstrap_servers=list(settings.kafka_bootstrap_servers), acks="all", enable_idempotence=True, linger_ms=5
+        bootstrap_servers=list(settings.kafka_bootstrap_servers),
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=5,
+        batch_size=BATCH_BYTES,
     )
     producer.partitions_for(settings.kafka_topic)
     began = time.monotonic()

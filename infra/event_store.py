@@ -278,7 +278,7 @@ class EventStore:
         recorder = self._application.recorder
         assert isinstance(recorder, Recorder)
         # In the place of the library's pool, which was not opened yet.
-        pool = Pool(database_url, connections + 1, row_factory=dict_row)
+        pool = Pool(database_url, connections + 1, opens=False, row_factory=dict_row)
         recorder.datastore.pool = pool  # type: ignore[assignment]  # it asks for no more than any pool has
         self.recorder = recorder
         mapper = self._application.mapper

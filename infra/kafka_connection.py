@@ -8,6 +8,9 @@ from infra.settings import Settings
 MOST_MESSAGE_BYTES = 8 * 1024 * 1024
 """The largest message; events that are larger are read from the log."""
 
+BATCH_BYTES = 128 * 1024
+"""What a producer sends to a partition at once at most, when there is much."""
+
 _SECURITY = (
     *("security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"),
     *("sasl_kerberos_service_name", "sasl_kerberos_domain_name"),

@@ -77,7 +77,7 @@ class LogStream:
         ]
 
 
-# Nobody waits for the disk: a server that fails loses position and actions together, and both follow from the log again.
+# Nobody waits for the disk: a server that fails loses position and actions together, and both follow from the log.
 _POSITION = """
 SELECT position, set_config('synchronous_commit', 'off', true) FROM positions
 WHERE consumer = %s AND partition = %s AND partitions = %s FOR UPDATE

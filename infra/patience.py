@@ -56,11 +56,12 @@ class Pool(ConnectionPool[Any]):
     """Connections for many threads. While the database is known to be away, nobody waits as long as the first did.
 
     size     the most connections
+    opens    now, rather than when somebody calls `open`
     session  parameters of each connection
     """
 
-    def __init__(self, database_url: str, size: int, **session: Any) -> None:
-        self._is_away = False
+    def __init__(self, database_url: str, size: int, *, opens: bool = True, **session: Any) -> None:
+        self.is_away = False
         super().__init__(
             database_url,
             connection_class=ImpatientConnection,
@@ -68,17 +69,19 @@ class Pool(ConnectionPool[Any]):
             max_size=size,
             timeout=_POOL_SECONDS,
             reconnect_timeout=_RECONNECT_SECONDS,
-            reconnect_failed=self._gave_up,
-            open=True,
+            reconnect_failed=_is_gone,
+            open=opens,
             kwargs={**KEPT_ALIVE, "autocommit": True, "options": SESSION, **session},
         )
-
-    def _gave_up(self, pool: ConnectionPool[Any]) -> None:
-        self._is_away = True
 
     def getconn(self, timeout: float | None = None) -> Any:
         """Raises PoolTimeout."""
         patience = self.timeout if timeout is None else timeout
-        connection = super().getconn(min(patience, _AWAY_SECONDS) if self._is_away else patience)
-        self._is_away = False
+        connection = super().getconn(min(patience, _AWAY_SECONDS) if self.is_away else patience)
+        self.is_away = False
         return connection
+
+
+def _is_gone(pool: ConnectionPool[Any]) -> None:
+    assert isinstance(pool, Pool), "it is asked for by no other"
+    pool.is_away = True

@@ -19,7 +19,7 @@ from psycopg_pool import ConnectionPool
 
 from domain.fields import Position
 from infra.event_store import CHANNEL
-from infra.kafka_connection import MOST_MESSAGE_BYTES, connection_options
+from infra.kafka_connection import BATCH_BYTES, MOST_MESSAGE_BYTES, connection_options
 from infra.kafka_messages import Layout, headers_of, partition_of, size_of
 from infra.kafka_topic import UnfitTopic, last_position, ready_topic
 from infra.leadership import RELAY_LOCK, Leadership, Term
@@ -128,7 +128,7 @@ class Relay:
             request_timeout_ms=10_000,
             delivery_timeout_ms=30_000,
             max_request_size=MOST_MESSAGE_BYTES,
-            batch_size=128 * 1024,
+            batch_size=BATCH_BYTES,
         )
         try:
             yield producer

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -51,8 +52,15 @@ def migrated_template(postgres_url: str) -> str:
 @pytest.fixture
 def database(postgres_url: str, migrated_template: str) -> Iterator[str]:
     """URL of a fresh database with our schema, for one test alone; whatever is still connected is cut off after it."""
+    with fresh_database(postgres_url, migrated_template) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(postgres_url: str, template: str) -> Iterator[str]:
+    """URL of a copy of a database, which is there for a while."""
     name = f"test_{next(_numbers)}"
-    _run(postgres_url, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    _run(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield in_database(postgres_url, name)
     _run(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -4,6 +4,7 @@ Appends a line for each to docs/proofs.md: when, at which commit, with which see
 """
 
 import argparse
+import os
 import random
 import subprocess
 import sys
@@ -12,20 +13,31 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.stage import database
 from infra.embedded_postgres import EmbeddedPostgres
 from infra.migration import upgrade
 from tests.api.lost_answers import Trials
+from tests.chaos.mass_flap import mass_flap
+from tests.chaos.no_gaps import no_gaps
+from tests.chaos.scenario import kill_anything
 from tests.system.conftest import a_service, a_state_directory
 from tests.system.scenarios.crowd import concurrent_changes, restless_client
 from tests.system.scenarios.failover import killed_amphora, killed_backend, killed_haproxy
 from tests.system.scenarios.kill import kill_control_plane
 from tests.system.scenarios.refused import one_refused
+from tests.system.scenarios.replicas import (
+    duties_are_taken_over,
+    health_is_watched_whoever_leads,
+    work_of_the_dead_is_taken_over,
+)
 from tests.system.scenarios.restart import restart
+from tests.system.scenarios.silent import silent_amphorae
 from tests.system.scenarios.traffic import even_shares, nothing_lost
 from tests.system.service import Service
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "docs/proofs.md"
+CHAOS_SEEDS = int(os.environ.get("CHAOS_SEEDS", "100"))
 
 Scenario = Callable[[Service, int], str]
 Proof = Callable[[int], str]
@@ -79,13 +91,54 @@ def _lost(seed: int) -> str:
     with a_state_directory() as directory:
         server = EmbeddedPostgres(directory / "postgresql")
         try:
-            database = server.start()
-            upgrade(database)
-            wrong = Trials(database).run(trials, random.Random(seed))
+            url = server.start()
+            upgrade(url)
+            wrong = Trials(url).run(trials, random.Random(seed))
         finally:
             server.stop()
     assert not wrong, wrong[:5]
     return f"{trials} requests whose answer was lost by kill -9, repeated with their key: one object and one port each"
+
+
+def _replicas(seed: int) -> str:
+    """Two of every service, on Kafka: each duty has one holder, and is taken over."""
+    with a_service(replicas=2, with_kafka=True) as service:
+        said = [
+            duties_are_taken_over(service, duties=("health manager", "housekeeping", "relay"), times=5),
+            health_is_watched_whoever_leads(service),
+            work_of_the_dead_is_taken_over(service),
+        ]
+        service.stop()
+    return "; ".join(said)
+
+
+def _silent(seed: int) -> str:
+    with a_service() as service:
+        return silent_amphorae(service, amphorae=50)
+
+
+def _flap(seed: int) -> str:
+    with database() as (url, _), a_state_directory() as directory:
+        return mass_flap(url, directory, load_balancers=1_000, times=10)
+
+
+def _gaps(seed: int) -> str:
+    with database() as (url, _):
+        return no_gaps(url, writers=64, changes=50, seed=seed)
+
+
+def _chaos(seed: int) -> str:
+    """A stack of its own for each seed; the first that fails ends it."""
+    created = killed = 0
+    for each in range(seed, seed + CHAOS_SEEDS):
+        with a_service("noop", replicas=2, with_kafka=True) as service:
+            told = kill_anything(service, seed=each, seconds=15, clients=4)
+            service.stop()
+        print(told, flush=True)
+        created += told.created
+        killed += told.killed
+    last = seed + CHAOS_SEEDS - 1
+    return f"seeds {seed} to {last}: {killed} kills, {created} load balancers created, every promise kept"
 
 
 PROOFS: Mapping[str, Proof] = {
@@ -97,6 +150,11 @@ PROOFS: Mapping[str, Proof] = {
     "restless": _on_a_service(_restless),
     "refused": _on_a_service(_refused),
     "lost": _lost,
+    "replicas": _replicas,
+    "silent": _silent,
+    "gaps": _gaps,
+    "flap": _flap,
+    "chaos": _chaos,
 }
 
 

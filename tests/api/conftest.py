@@ -1,6 +1,7 @@
 """The real application on a real database, called without a network in between; no worker runs, tests confirm."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from infra.api import api_application
 from infra.catalogue import PostgresCatalogue
 from infra.event_store import EventStore
 from infra.local_network import VIP_SUBNET, LocalNetwork
+from infra.noop_network import NoopNetwork
 from infra.policy import policy_of
 from infra.provider_drivers import providers_of
-from infra.settings import AuthStrategy, Settings
+from infra.settings import AuthStrategy, Profile, Settings
 from infra.wiring import deployment_of
 
 PROJECT = "weaving"
@@ -131,7 +133,7 @@ def application_of(
     store: EventStore, pool: ConnectionPool[Any], settings: Settings, aggregates: Aggregates | None = None
 ) -> "falcon.App[Any, Any]":
     """aggregates: in the store's place."""
-    network = LocalNetwork(pool)
+    network = NoopNetwork() if settings.profile == Profile.NOOP else LocalNetwork(pool)
     return api_application(
         aggregates=aggregates or store,
         places=store,
@@ -149,12 +151,27 @@ def application_of(
 
 
 @pytest.fixture
-def api(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    # Falcon's client checks answers with a lint that wants a content type for a 202 without content; the contract
-    # wants none.
-    monkeypatch.setattr("wsgiref.validate.validator", lambda application: application)
-    settings = Settings(database_url=database, state_directory=Path("/nonexistent"), auth_strategy=AuthStrategy.TESTING)
+def api(database: str) -> Iterator[Api]:
+    with api_on(database) as api:
+        yield api
+
+
+@contextmanager
+def api_on(database: str, profile: Profile = Profile.LOCAL) -> Iterator[Api]:
+    """The application on this database."""
+    settings = Settings(
+        database_url=database,
+        state_directory=Path("/nonexistent"),
+        auth_strategy=AuthStrategy.TESTING,
+        profile=profile,
+    )
     store = EventStore(database, connections=2)
-    with ConnectionPool(database, min_size=1, max_size=2, kwargs=READING) as pool:
+    with (
+        ConnectionPool(database, min_size=1, max_size=2, kwargs=READING) as pool,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # Falcon's client checks answers with a lint that wants a content type for a 202 without content; the contract
+        # wants none.
+        patch.setattr("wsgiref.validate.validator", lambda application: application)
         yield Api(TestClient(application_of(store, pool, settings)), store, pool, settings)
     store.close()

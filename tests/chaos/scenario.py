@@ -1,6 +1,7 @@
 """Kill anything: clients work while processes, connections and servers die, and at the end all is as promised."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Event, Thread
 
 from tests.chaos.clients import Client
@@ -9,8 +10,20 @@ from tests.chaos.outcome import require_all_well
 from tests.system.service import Service
 
 
-def kill_anything(service: Service, *, seed: int, seconds: float, clients: int) -> str:
-    """Returns what was seen; raises AssertionError with the seed."""
+@dataclass(frozen=True)
+class Chaos:
+    """What was seen in one run."""
+
+    words: str
+    created: int
+    killed: int
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def kill_anything(service: Service, *, seed: int, seconds: float, clients: int) -> Chaos:
+    """Raises AssertionError with the seed."""
     working = [Client(service.api, seed * 1_000 + n, _settings(service)) for n in range(clients)]
     monkey, stop_killing, stop_working = Monkey(service, seed), Event(), Event()
     killing = Thread(target=monkey.run, args=(stop_killing,), name="monkey")
@@ -31,7 +44,9 @@ def kill_anything(service: Service, *, seed: int, seconds: float, clients: int) 
         stop_working.set()
         stop_killing.set()
     repeated = sum(client.repeated for client in working)
-    return f"seed {seed}: {said}, {repeated} requests sent again; killed {dict(monkey.killed)}"
+    created = sum(len(client.load_balancers) for client in working)
+    words = f"seed {seed}: {said}, {repeated} requests sent again; killed {dict(monkey.killed)}"
+    return Chaos(words, created, monkey.killed.total())
 
 
 def _settings(service: Service) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.contract.conftest import PROJECT, ContractApi
 
 pytestmark = pytest.mark.postgres
 
-UNKNOWN, NIL = str(uuid4()), str(UUID(int=0))
+UNKNOWN, NIL = "5a1c0f6e-9d0b-4c1e-8f27-6f3a0c2b9d11", str(UUID(int=0))
 DENIED = (403, "Policy does not allow this request to be performed.")
 
 Said = dict[str, Any]

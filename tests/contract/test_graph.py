@@ -1,7 +1,6 @@
 """A whole tree in one request as the contract words it: where pools stand, what refers to them, what comes back."""
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -11,7 +10,7 @@ from tests.contract.conftest import PROJECT, Answer, ContractApi
 pytestmark = pytest.mark.postgres
 
 VF = "Validation failure: "
-UNKNOWN = str(uuid4())
+UNKNOWN = "5a1c0f6e-9d0b-4c1e-8f27-6f3a0c2b9d11"  # nothing has this id
 UNNAMED = f"{VF}Pools must be named when creating a fully populated loadbalancer."
 TWICE = f"{VF}Pool names must be unique when creating a fully populated loadbalancer."
 UNDEFINED = VF + "Pool '{}' was referenced but no full definition was found."

@@ -1,7 +1,6 @@
 """L7 policies and rules as the contract words them: targets that decide the action, positions, what rules compare."""
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -9,7 +8,7 @@ from tests.contract.conftest import ContractApi
 
 pytestmark = pytest.mark.postgres
 
-UNKNOWN = str(uuid4())
+UNKNOWN = "5a1c0f6e-9d0b-4c1e-8f27-6f3a0c2b9d11"  # nothing has this id
 HERE, THERE = "http://here.example/", "https://there.example/a?b=c"
 URL, POOL, PREFIX = "REDIRECT_TO_URL", "REDIRECT_TO_POOL", "REDIRECT_PREFIX"
 TO_URL, TO_POOL, TO_PREFIX, CODE = "redirect_url", "redirect_pool_id", "redirect_prefix", "redirect_http_code"

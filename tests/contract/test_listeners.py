@@ -1,7 +1,6 @@
 """Listeners as the contract words them: defaults, null, what goes together, and which check speaks first."""
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -11,7 +10,7 @@ from tests.contract.conftest import ContractApi
 pytestmark = pytest.mark.postgres
 
 VF = "Validation failure: "
-UNKNOWN = str(uuid4())
+UNKNOWN = "5a1c0f6e-9d0b-4c1e-8f27-6f3a0c2b9d11"  # nothing has this id
 TLS_FIELDS = ("tls_ciphers", "tls_versions", "alpn_protocols")
 TLS_DEFAULTS = [DEFAULT_CIPHERS, ["TLSv1.2", "TLSv1.3"], ["h2", "http/1.1", "http/1.0"]]
 TLS = {"protocol": "TERMINATED_HTTPS", "protocol_port": 443, "default_tls_container_ref": "ref"}

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -11,7 +10,7 @@ from tests.contract.conftest import PROJECT, Answer, ContractApi
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 FORBIDDEN = (403, "Policy does not allow this request to be performed.")
-NOBODY = str(uuid4())
+NOBODY = "5a1c0f6e-9d0b-4c1e-8f27-6f3a0c2b9d11"  # nothing has this id
 ROLES = ("", "reader", "member", "service", "admin")
 NONE: frozenset[str] = frozenset()
 ADMIN = frozenset({"admin"})

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -12,7 +11,7 @@ from tests.contract.conftest import IMMUTABLE, PROJECT, Answer, ContractApi, Doc
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 PC, PU, PD = "PENDING_CREATE", "PENDING_UPDATE", "PENDING_DELETE"
-MISSING = str(uuid4())
+MISSING = "5a1c0f6e-9d0b-4c1e-8f27-6f3a0c2b9d11"  # nothing has this id
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tests.contract.conftest import PROJECT, ContractApi
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
-NOBODY = str(uuid4())
+NOBODY = "5a1c0f6e-9d0b-4c1e-8f27-6f3a0c2b9d11"  # nothing has this id
 UPDATED = {
     "v2.0": "2016-12-11T00:00:00Z",
     "v2.1": "2018-04-20T00:00:00Z",

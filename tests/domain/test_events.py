@@ -25,6 +25,7 @@ from domain.availability_zone import (
     AvailabilityZoneProfileSettings,
     AvailabilityZoneSettings,
 )
+from domain.control import Control, Fault
 from domain.fields import OperatingStatus, Position, ProvisioningStatus
 from domain.flavor import Flavor, FlavorProfile, FlavorProfileSettings, FlavorSettings
 from domain.health import FailoverGuard, LoadBalancerHealth
@@ -56,7 +57,7 @@ OLDER = {"first": SAMPLES / "first"}
 DOCUMENTED = Path(__file__).parents[2] / "docs/events.md"
 CATALOGUE: tuple[type[Aggregate], ...] = (Flavor, FlavorProfile, AvailabilityZone, AvailabilityZoneProfile)
 AGGREGATES: tuple[type[Aggregate], ...] = (
-    *(LoadBalancer, Amphora, LoadBalancerHealth, FailoverGuard, Quota, ParkedStream),
+    *(LoadBalancer, Amphora, LoadBalancerHealth, FailoverGuard, Quota, ParkedStream, Control),
     *CATALOGUE,
 )
 ABSTRACT = {"Event", "Revised", "TreeChanged", "Snapshot"}
@@ -307,6 +308,18 @@ def _parked() -> Iterator[Aggregate]:
     yield it
 
 
+def _control() -> Iterator[Aggregate]:
+    it = Control.set_up()
+    it.set_hold(True)
+    it.set_fault(Fault(error="DriverError", provider="noop", method="pool_create"))
+    it.prepare_network({"subnets": [{"id": "vip-subnet", "cidr": "127.20.0.0/16"}]})
+    it.override({"max_unapplied_changes": 1})
+    it.report_statistics(({"listener_id": str(UUID(int=2)), "bytes_in": 7},))
+    it.report_amphora(UUID(int=0xA1), {"status": "DELETED"})
+    it.reset()
+    yield it
+
+
 def _quotas() -> Iterator[Aggregate]:
     quota = Quota.of("p")
     quota.change({Kind.LISTENER: 5})
@@ -349,5 +362,6 @@ def _write(aggregates: Iterable[Aggregate]) -> None:
 
 if __name__ == "__main__":
     SAMPLES.mkdir(parents=True, exist_ok=True)
-    for histories in (_load_balancers(), _repaired(), _amphorae(), _health(), _parked(), _quotas(), _catalogue()):
+    serving = (_load_balancers(), _repaired(), _amphorae(), _health())
+    for histories in (*serving, _parked(), _quotas(), _catalogue(), _control()):
         _write(histories)

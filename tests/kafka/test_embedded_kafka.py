@@ -49,5 +49,5 @@ def test_who_starts_it_again_ends_the_one_that_was_left_running(broker: Embedded
 def test_what_cannot_start_says_why(tmp_path_factory: pytest.TempPathFactory) -> None:
     broker = EmbeddedKafka(tmp_path_factory.mktemp("kafka"), settings={"broker.session.timeout.ms": "soon"})
 
-    with pytest.raises(KafkaFailed, match="broker.session.timeout.ms"):
+    with pytest.raises(KafkaFailed, match=r"broker\.session\.timeout\.ms"):
         broker.start()

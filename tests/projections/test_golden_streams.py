@@ -6,6 +6,7 @@ written again. A line is an event as it is stored, the last line is what the row
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,7 +23,17 @@ from infra.memory_rows import Tables, changed_tables
 from infra.transcoding import EventMapper
 from projections.rows import rows_of
 from tests.domain.history import History
-from tests.domain.test_events import _amphorae, _catalogue, _health, _load_balancers, _quotas, is_within
+from tests.domain.test_events import (
+    _amphorae,
+    _catalogue,
+    _control,
+    _health,
+    _load_balancers,
+    _parked,
+    _quotas,
+    _repaired,
+    is_within,
+)
 from tests.given import a_load_balancer
 
 STREAMS = Path(__file__).parents[1] / "golden/streams"
@@ -115,9 +126,11 @@ def _streams() -> Iterator[tuple[str, Aggregate]]:
         history.settle()
         yield f"load-balancer-{seed}", history.load_balancer
     for name, aggregates in [
-        ("load-balancer", _load_balancers()),
+        ("load-balancer", chain(_load_balancers(), _repaired())),
         ("amphora", _amphorae()),
         ("health", _health()),
+        ("parked", _parked()),
+        ("control", _control()),
         ("quota", _quotas()),
         ("catalogue", _catalogue()),
     ]:
