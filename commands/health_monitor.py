@@ -13,7 +13,7 @@ from commands.body import Parser
 from commands.deciding import Deciding
 from commands.ports import Origin, Places
 from commands.request import ON_WRITES, caller_of, new_id, object_of, origin_of, require_no_arguments
-from domain.fields import Name
+from domain.fields import ProjectId
 from domain.health_monitor import HealthMonitor
 from domain.load_balancer import LoadBalancer
 from domain.pool import Pool
@@ -82,7 +82,7 @@ class HealthMonitorHandler:
 
 
 _ARGUMENT, _ROOT = "health_monitor_", "healthmonitor"
-PARSER = Parser(HealthMonitor, ignored={"project_id": Name, "tenant_id": Name})
+PARSER = Parser(HealthMonitor, ignored={"project_id": ProjectId, "tenant_id": ProjectId})
 
 
 class HealthMonitorsResource:

@@ -13,8 +13,8 @@ from commands.body import Parser
 from commands.deciding import Deciding
 from commands.ports import Origin, Places
 from commands.request import ON_WRITES, caller_of, id_in_url, new_id, object_of, origin_of, require_no_arguments
-from domain.fields import Name
-from domain.l7_policy import L7Policy
+from domain.fields import ProjectId
+from domain.l7_policy import InvalidArguments, L7Policy
 from domain.listener import Listener
 from domain.load_balancer import LoadBalancer
 from domain.progress import Kind
@@ -92,7 +92,7 @@ def _listener_of(load_balancer: LoadBalancer, policy: L7Policy) -> Listener:
 
 
 _ARGUMENT, _ROOT = "l7policy_", "l7policy"
-PARSER = Parser(L7Policy, ignored={"project_id": Name, "tenant_id": Name}, empty={"rules": list})
+PARSER = Parser(L7Policy, ignored={"project_id": ProjectId, "tenant_id": ProjectId}, empty={"rules": list})
 
 
 class L7PoliciesResource:
@@ -122,9 +122,12 @@ class L7PolicyResource:
 
     def on_put(self, req: Request, resp: Response, id: str) -> None:
         require_no_arguments(req, *ON_WRITES)
-        changes = PARSER.changes(object_of(req, _ARGUMENT, _ROOT))
+        said = object_of(req, _ARGUMENT, _ROOT)
+        changes = PARSER.changes(said)
         before = self._view.row(id)
         caller_of(req).require("l7policy:put", before["project_id"])
+        if not said.attributes:  # null for the position says something, although it changes nothing
+            raise InvalidArguments("Invalid update options")
         command = ChangeL7Policy(before["load_balancer_id"], before["id"], changes, origin_of(req))
         accepted = self._handler.change(command)
         policy = accepted.load_balancer.tree.l7_policies[command.l7_policy_id]

@@ -14,7 +14,7 @@ from commands.deciding import Deciding
 from commands.ports import Origin, Place, Places
 from commands.request import ON_WRITES, caller_of, id_in_url, new_id, object_of, origin_of, require_no_arguments
 from domain.errors import NotFound, UnknownParent
-from domain.fields import Name
+from domain.fields import ProjectId
 from domain.l7_rule import L7Rule
 from domain.load_balancer import LoadBalancer
 from domain.progress import Kind
@@ -78,7 +78,7 @@ class L7RuleHandler:
 
 
 _ROOT = "rule"
-PARSER = Parser(L7Rule, without=("id", "l7policy_id"), ignored={"project_id": Name, "tenant_id": Name})
+PARSER = Parser(L7Rule, without=("id", "l7policy_id"), ignored={"project_id": ProjectId, "tenant_id": ProjectId})
 
 
 def _parent(places: Places, policy_id: str) -> tuple[UUID, Place]:

@@ -25,7 +25,7 @@ from commands.request import (
 )
 from domain.deployment import Deployment
 from domain.errors import Invalid
-from domain.fields import Name
+from domain.fields import ProjectId
 from domain.listener import Listener
 from domain.load_balancer import LoadBalancer
 from domain.progress import Kind
@@ -126,7 +126,7 @@ _ARGUMENT, _ROOT = "listener_", "listener"
 PARSER = Parser(
     Listener,
     extra={"loadbalancer_id": UUID},
-    ignored={"project_id": Name, "tenant_id": Name},
+    ignored={"project_id": ProjectId, "tenant_id": ProjectId},
     empty={"default_pool": dict, "l7policies": list},
 )
 

@@ -21,7 +21,7 @@ from commands.request import ON_WRITES, caller_of, is_asked_for, new_id, object_
 from domain.amphora import Amphora
 from domain.deployment import NotAllowed
 from domain.errors import AddressTaken, ConstraintBroken, DuplicateTag, Invalid
-from domain.fields import IpAddress, Length, Name, ProvisioningStatus
+from domain.fields import IpAddress, Length, Name, ProjectId, ProvisioningStatus
 from domain.listener import Listener
 from domain.load_balancer import LoadBalancer
 from domain.load_balancer_events import LoadBalancerSettings, document_of
@@ -244,7 +244,6 @@ def _vip_asked_for(vip: VipRequest, flavor: Choice | None, zone: Choice | None) 
 
 
 _ARGUMENT, _ROOT = "load_balancer", "loadbalancer"
-_PROJECT = Annotated[str | None, Length(36)]
 _VIP = {"vip_subnet_id": UUID | None, "vip_port_id": UUID | None, "vip_network_id": UUID | None}
 _ADDITIONAL_VIP = Parser(AdditionalVip, without=())
 PARSER = Parser(
@@ -253,8 +252,8 @@ PARSER = Parser(
         **_VIP,
         "vip_address": IpAddress | None,
         "additional_vips": Annotated[list | None, ReadBy(_ADDITIONAL_VIP)],
-        "project_id": _PROJECT,
-        "tenant_id": _PROJECT,
+        "project_id": ProjectId | None,
+        "tenant_id": ProjectId | None,
         "provider": Annotated[str | None, Length(64)],
         "flavor_id": UUID | None,
         "availability_zone": Name | None,

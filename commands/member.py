@@ -25,7 +25,7 @@ from commands.request import (
     require_no_arguments,
 )
 from domain.errors import Invalid, NotFound, UnknownParent
-from domain.fields import Name, OperatingStatus
+from domain.fields import OperatingStatus, ProjectId
 from domain.load_balancer import LoadBalancer
 from domain.load_balancer_events import Batch
 from domain.member import Member, VnicType
@@ -177,7 +177,7 @@ PARSER = Parser(
     Member,
     without=("id", "pool_id", "vnic_type"),
     extra={"request_sriov": bool | None},
-    ignored={"project_id": Name, "tenant_id": Name},
+    ignored={"project_id": ProjectId, "tenant_id": ProjectId},
 )
 
 

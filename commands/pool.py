@@ -16,7 +16,7 @@ from commands.ports import Origin, Place, Places
 from commands.request import ON_WRITES, caller_of, id_in_url, new_id, object_of, origin_of, require_no_arguments
 from domain.deployment import Deployment
 from domain.errors import Invalid
-from domain.fields import Name
+from domain.fields import ProjectId
 from domain.load_balancer import LoadBalancer
 from domain.pool import Pool
 from domain.progress import Kind
@@ -105,7 +105,7 @@ _ARGUMENT, _ROOT = "pool_", "pool"
 PARSER = Parser(
     Pool,
     extra={"loadbalancer_id": UUID | None, "listener_id": UUID | None},
-    ignored={"project_id": Name, "tenant_id": Name},
+    ignored={"project_id": ProjectId, "tenant_id": ProjectId},
     empty={"members": list, "healthmonitor": dict},
 )
 

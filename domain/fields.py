@@ -70,6 +70,7 @@ URL = Mark("URL of http or https with a host, without white space")
 ONE_LINE = Mark("text without line ends")
 
 Name = Annotated[str, Length(255)]
+ProjectId = Annotated[str, Length(36)]
 Tags = Annotated[tuple[Name, ...], NULL_KEEPS]
 AdminStateUp = Annotated[bool, OnNull(post=False, put=False)]
 Port = Annotated[int, Between(1, 65_535)]

@@ -78,8 +78,6 @@ class L7Policy:
 
     def changed_by(self, changes: Mapping[str, Any]) -> "L7Policy":
         """The policy with new values for what is named, and for what follows from it. Raises Invalid."""
-        if not changes:
-            raise InvalidArguments("Invalid update options")
         follows = self.normalised(changes)
         if follows.get("action") == L7Action.REJECT:
             follows = {"redirect_prefix": None, "redirect_http_code": None, **follows}

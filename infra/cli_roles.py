@@ -25,6 +25,7 @@ def add_to(verbs: Verbs) -> None:
     api_parser = _add(verbs, "api", "the API")
     api_parser.set_defaults(verb=api, listen_descriptor=None)
     api_parser.add_argument("--listen-descriptor", type=int, help=argparse.SUPPRESS)
+    _add(verbs, "feed", "events over HTTP, for subscribers without Kafka").set_defaults(verb=feed)
     for name, role, text in [
         ("worker", _worker, "processes and their actions"),
         ("health-manager", _health_manager, "heartbeats in, changes of health out"),
@@ -45,6 +46,17 @@ def api(options: argparse.Namespace) -> None:
     watch = partial(end_parent_on_alarm, settings, "api")
     with _alarms_told(), checked_around(settings, "api"):
         ApiServer(settings, application, options.listen_descriptor, options.telemetry, watch).run()
+
+
+def feed(options: argparse.Namespace) -> None:
+    write_logs("feed")
+    settings = settings_of(options)
+    from infra.feed_server import FeedServer
+    from infra.log_guard import checked_around, end_parent_on_alarm
+
+    watch = partial(end_parent_on_alarm, settings, "feed")
+    with _alarms_told(), checked_around(settings, "feed"):
+        FeedServer(settings, _policy(settings), options.telemetry, watch).run()
 
 
 def _serve(name: str, role: Role, options: argparse.Namespace) -> None:

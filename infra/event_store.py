@@ -52,8 +52,9 @@ ORDER_LOCK = 7_201_602
 """Advisory lock that gives the log its order: taken after the rows, right before the events."""
 
 _RETRY_SECONDS = 5.0
-_OUTDATED_ATTEMPT, _QUOTA_MET = "TA001", "TA002"
+_OUTDATED_ATTEMPT, _QUOTA_MET, _TERM_OVER = "TA001", "TA002", "TA003"
 _COMPLETE = "SELECT complete_action(%s, %s, %s)"
+_REQUIRE_TERM = "SELECT require_term(%s, %s)"
 
 _APPEND = """
 SELECT append_events(
@@ -66,6 +67,7 @@ class Append:
     """What goes with the events of one save.
 
     limits       those of projects that have set none; None when no limit counts
+    leading      duty and term of a leader, None for everybody else
     recorded_at  the time that the commit record got: the library hands back nothing but ids
     """
 
@@ -73,11 +75,16 @@ class Append:
     changes: Sequence[Change]
     completing: Attempt | None
     limits: QuotaDefaults | None = None
+    leading: tuple[str, int] | None = None
     recorded_at: datetime | None = None
 
 
 class _Waited(StoreUnavailable):
     """The database answered that it took too long: nothing was stored, and who asked has waited long enough."""
+
+
+class TermOver(_Waited):
+    """Somebody else leads by now: nothing was stored."""
 
 
 class Recorder(PostgresApplicationRecorder):
@@ -153,7 +160,7 @@ def _in_one_pipeline(connection: psycopg.Connection[Any], stored_events: Sequenc
         with connection.pipeline():
             cursor = connection.cursor()
             with _nothing_by_halves(connection):
-                for statement in [*_ending(append.completing), *work.statements]:
+                for statement in [*_leading(append.leading), *_ending(append.completing), *work.statements]:
                     cursor.execute(statement.sql, statement.parameters, prepare=True)
                 cursor.execute(_APPEND, _append_parameters(stored_events, append.origin, work), prepare=True)
     except psycopg.errors.PipelineAborted as error:
@@ -181,6 +188,10 @@ def _time(cursor: psycopg.Cursor[Any]) -> datetime | None:
     return row["recorded_at"] if row else None
 
 
+def _leading(leading: tuple[str, int] | None) -> Iterable[Statement]:
+    return [] if leading is None else [Statement(_REQUIRE_TERM, leading)]
+
+
 def _ending(action: Attempt | None) -> Iterable[Statement]:
     return [] if action is None else [Statement(_COMPLETE, (action.action_id, action.number, action.done))]
 
@@ -206,6 +217,8 @@ def _named(error: psycopg.Error) -> Exception:
     """The reason behind a failed append; a constraint is told by its name."""
     if error.sqlstate == _OUTDATED_ATTEMPT:
         return OutdatedAttempt(str(error))
+    if error.sqlstate == _TERM_OVER:
+        return TermOver(str(error))
     if error.sqlstate == _QUOTA_MET:
         return QuotaExceeded(RESOURCES[Kind(str(error.diag.message_detail))])
     if isinstance(error, psycopg.errors.LockNotAvailable) and "quota_uses" in str(error.diag.context):
@@ -240,12 +253,21 @@ _ACROSS_AGGREGATES = frozenset(
 class _Factory(PostgresFactory):
     application_recorder_class = Recorder
 
+    def __init__(self, env: Environment, pool: Pool) -> None:
+        """pool: in the place of the library's, which was not opened yet"""
+        super().__init__(env)
+        self.datastore.pool = pool  # type: ignore[assignment]  # it asks for no more than any pool has
+
 
 class _Tacitus(Application[UUID]):
     name = "tacitus"
 
+    def __init__(self, database_url: str, connections: int) -> None:
+        self._pool = Pool(database_url, connections + 1, row_factory=dict_row)
+        super().__init__(_environment(database_url))
+
     def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
-        return _Factory(env)
+        return _Factory(env, self._pool)
 
     def construct_mapper(self) -> Mapper[UUID]:
         return EventMapper()
@@ -273,13 +295,11 @@ class EventStore:
     """Loads and saves aggregates (commands.ports.Aggregates) and finds the load balancer of an object (Places)."""
 
     def __init__(self, database_url: str, *, connections: int = 4, quota_defaults: QuotaDefaults | None = None) -> None:
-        self._application = _Tacitus(_environment(database_url))
+        self._application = _Tacitus(database_url, connections)
         self._quota_defaults = quota_defaults or QuotaDefaults()
+        self._leading: tuple[str, int] | None = None
         recorder = self._application.recorder
         assert isinstance(recorder, Recorder)
-        # In the place of the library's pool, which was not opened yet.
-        pool = Pool(database_url, connections + 1, opens=False, row_factory=dict_row)
-        recorder.datastore.pool = pool  # type: ignore[assignment]  # it asks for no more than any pool has
         self.recorder = recorder
         mapper = self._application.mapper
         assert isinstance(mapper, EventMapper)
@@ -290,6 +310,12 @@ class EventStore:
         """The same store with other limits for projects that have none of their own."""
         twin = copy(self)
         twin._quota_defaults = quota_defaults
+        return twin
+
+    def of_leader(self, duty: str, term: int) -> Self:
+        """The same store for whoever leads: it records nothing any more (TermOver) once somebody else does."""
+        twin = copy(self)
+        twin._leading = duty, term
         return twin
 
     def close(self) -> None:
@@ -314,7 +340,7 @@ class EventStore:
         events = [event for aggregate in aggregates for event in aggregate.collect_events()]
         changes = [change for event in events for change in rows_of(event)]
         limits = self._quota_defaults if origin.enforce_quota else None
-        append = Append(origin=origin, changes=changes, completing=completing, limits=limits)
+        append = Append(origin=origin, changes=changes, completing=completing, limits=limits, leading=self._leading)
         if events:
             self.mapper.level = self._level.now()
             self._application.events.put(events, append=append)

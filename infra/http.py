@@ -65,6 +65,7 @@ ANSWERED_AS_ROUTING: Mapping[type[Exception], HTTPStatus] = {
 UNAVAILABLE = (StoreUnavailable, ReleaseTooOld, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError)
 RETRY_AFTER_SECONDS = "1"
 HEALTHCHECK = "/healthcheck"
+_OF_OTHER_MEDIA = frozenset({HEALTHCHECK, "/v2/events", "/v2.0/events"})
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _GLOBAL_ID = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -83,7 +84,7 @@ class EveryRequest:
             raise falcon.HTTPRouteNotFound
         accept = req.env.get("HTTP_ACCEPT")
         if accept and accept not in ("*/*", "application/json") and not req.client_accepts(falcon.MEDIA_JSON):
-            if req.path == HEALTHCHECK:
+            if req.path in _OF_OTHER_MEDIA:
                 return
             raise falcon.HTTPNotAcceptable(description="Only content type application/json is accepted.")
 

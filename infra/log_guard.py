@@ -25,15 +25,13 @@ import psycopg
 from eventsourcing.persistence import StoredEvent
 
 from infra.log_level import LEVEL, require_known
-from infra.patience import ImpatientConnection
+from infra.patience import ANSWER_SECONDS, KEPT_ALIVE, SESSION, ImpatientConnection
 from infra.settings import Settings
 from infra.state_directory import StateDirectory
 from processes.ports import ReleaseTooOld
 
 LOOK_SECONDS = 1.0
 _NOTE_SECONDS = 5.0
-_PATIENCE_SECONDS = 5
-_SESSION = f"-c statement_timeout={_PATIENCE_SECONDS}s -c lock_timeout={_PATIENCE_SECONDS}s"
 
 logger = logging.getLogger(__name__)
 
@@ -206,14 +204,8 @@ class LogGuard:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = ImpatientConnection.connect(
-                self._database_url,
-                autocommit=True,
-                options=_SESSION,
-                connect_timeout=_PATIENCE_SECONDS,
-                tcp_user_timeout=1_000 * _PATIENCE_SECONDS,
-                application_name=f"tacitus {self._role}",
-            )
+            said = {**KEPT_ALIVE, "options": SESSION, "application_name": f"tacitus {self._role}"}
+            self._connection = ImpatientConnection.connect(self._database_url, autocommit=True, **said)
         return self._connection
 
     def first_check(self, stop: Event) -> None:
@@ -295,7 +287,7 @@ def guarded(settings: Settings, role: str, stop: Event) -> Iterator[None]:
             yield
         finally:
             stop.set()
-            watching.join(timeout=2 * _PATIENCE_SECONDS)
+            watching.join(timeout=ANSWER_SECONDS)
             guard.leave()
             if alarms:
                 raise alarms[0]

@@ -216,11 +216,12 @@ def _faults_of_strategy(settings: Settings) -> Iterator[str]:
     strategy = settings.auth_strategy
     if strategy == AuthStrategy.KEYSTONE or settings.insecure_strategy == INSECURE_IS_MEANT:
         return
-    if not _is_loopback(settings.api_host):
-        yield (
-            f"[api_settings] auth_strategy: {strategy} lets everybody who reaches {settings.api_host} do everything;"
-            f" it is for loopback, unless [api] insecure_strategy = {INSECURE_IS_MEANT}"
-        )
+    for host in (settings.api_host, settings.feed_host):
+        if not _is_loopback(host):
+            yield (
+                f"[api_settings] auth_strategy: {strategy} lets everybody who reaches {host} do everything;"
+                f" it is for loopback, unless [api] insecure_strategy = {INSECURE_IS_MEANT}"
+            )
 
 
 def _is_loopback(host: str) -> bool:

@@ -56,11 +56,10 @@ class Pool(ConnectionPool[Any]):
     """Connections for many threads. While the database is known to be away, nobody waits as long as the first did.
 
     size     the most connections
-    opens    now, rather than when somebody calls `open`
     session  parameters of each connection
     """
 
-    def __init__(self, database_url: str, size: int, *, opens: bool = True, **session: Any) -> None:
+    def __init__(self, database_url: str, size: int, **session: Any) -> None:
         self.is_away = False
         super().__init__(
             database_url,
@@ -70,7 +69,7 @@ class Pool(ConnectionPool[Any]):
             timeout=_POOL_SECONDS,
             reconnect_timeout=_RECONNECT_SECONDS,
             reconnect_failed=_is_gone,
-            open=opens,
+            open=True,
             kwargs={**KEPT_ALIVE, "autocommit": True, "options": SESSION, **session},
         )
 

@@ -133,6 +133,7 @@ _RESOURCES: Sequence[tuple[str, str, dict[str, str]]] = (
         f"{_LBAAS}/providers/{{provider}}/availability_zone_capabilities",
         {"get_all": ADMIN},
     ),
+    ("event", "/v2/events", {"get_all": READ, "get_all-global": READ_GLOBAL}),
     ("flavor", f"{_LBAAS}/flavors", _CHOSEN),
     ("flavor-profile", f"{_LBAAS}/flavorprofiles", _PROFILE),
     ("availability-zone", f"{_LBAAS}/availabilityzones", _CHOSEN),

@@ -165,6 +165,10 @@ class Settings:
         "api_settings.default_pool_alpn_protocols", DEFAULT_ALPN, "Of pools that name none."
     )
 
+    feed_host: str = _setting("feed.bind_host", "127.0.0.1", "Where the feed of events answers.")
+    feed_port: int = _setting("feed.bind_port", 9877, "Its port.", minimum=0, maximum=65_535)
+    feed_subscribers: int = _setting("feed.subscribers", 200, "Who may read it at the same time.", minimum=1)
+
     api_workers: int = _setting("api.workers", 2, "Processes that serve the API.", minimum=1)
     strict_immutability: bool = _setting(
         "api.strict_immutability",

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from infra.telemetry import Telemetry
 
 CONSUMER = "processes"
-HEALTH_DUTY = "health manager"
+HEALTH_DUTY, HOUSEKEEPING_DUTY = "health manager", "housekeeping"
 _ASK_AGAIN_SECONDS = 1.0
 _FORGET_SECONDS = 600.0
 _WORKER_CONNECTIONS = 8  # its threads wait for amphorae and clouds most of the time
@@ -176,11 +176,11 @@ def run_housekeeping(settings: Settings, stop: Event, shown: "Telemetry | None" 
     """What is swept up, until `stop` is set. One process of all does it; the others wait for its end."""
     pool = connection_pool(settings, 2)
     store = EventStore(settings.database_url, connections=2)
-    leadership = Leadership(settings.database_url, HOUSEKEEPING_LOCK, name="housekeeping")
+    leadership = Leadership(settings.database_url, HOUSEKEEPING_LOCK, name=HOUSEKEEPING_DUTY)
     _show(shown, pool, leadership)
-    reconciler = _reconciler(settings, store, pool)
 
     def lead(term: Term) -> None:
+        reconciler = _reconciler(settings, store.of_leader(HOUSEKEEPING_DUTY, term.number), pool)
         duties = [
             Thread(target=reconciler.run, args=(term.stop, settings.reconcile_interval), name="sweep", daemon=True),
             Thread(target=keep_forgetting, args=(pool, term.stop, _FORGET_SECONDS), name="old keys", daemon=True),
@@ -257,7 +257,7 @@ def _watch_over_health(
 ) -> None:
     from infra.health_manager import HealthManager
 
-    store = EventStore(settings.database_url, connections=4)
+    store = EventStore(settings.database_url, connections=4).of_leader(HEALTH_DUTY, term.number)
     trust = TrustStore.open(settings.trust_directory)
     manager = HealthManager(
         settings=settings,

@@ -18,7 +18,7 @@ def require_all_well(service: Service, clients: Sequence[Client]) -> str:
     for each in expected:
         _require_as_promised(service, each)
     _require_created_once(service, expected)
-    _require_verified(service)
+    require_verified(service)
     gone = sum(each.is_deleted for each in expected)
     return (
         f"{len(expected)} load balancers created, {gone} deleted, {sum(client.answers for client in clients)} changes"
@@ -59,7 +59,7 @@ def _require_created_once(service: Service, expected: Sequence[Expected]) -> Non
     assert promised == set(ids), f"{len(set(ids) - promised)} more than were promised, {len(promised - set(ids))} less"
 
 
-def _require_verified(service: Service) -> None:
+def require_verified(service: Service) -> None:
     """By the operators' own tools: the log keeps its rules, and rows are what it says."""
     settings = ["--config-file", str(service.directory / "tacitus.conf")]
     for verb in (["verify", "--rows", "all"], ["replay", "resource-rows", "--verify"]):

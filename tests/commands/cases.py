@@ -372,7 +372,7 @@ _L7_POLICIES = [
         method="change",
         command=lambda site: ChangeL7Policy(site.id, site.policy.id, {"redirect_pool_id": site.pool.id}, Origin()),
         effect=lambda site: site.now.tree.l7_policies[site.policy.id].action == L7Action.REDIRECT_TO_POOL,
-        refused=lambda site: ChangeL7Policy(site.id, site.policy.id, {}, Origin()),
+        refused=lambda site: ChangeL7Policy(site.id, site.policy.id, {"action": L7Action.REDIRECT_TO_URL}, Origin()),
         error=InvalidArguments,
         asks="l7policy_update",
         of=lambda site: site.policy.id,

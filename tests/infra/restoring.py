@@ -25,7 +25,7 @@ from infra.event_store import EventStore
 from infra.settings import Profile, Settings
 from tests.given import a_listener, a_load_balancer
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 class Copies:

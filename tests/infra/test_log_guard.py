@@ -145,7 +145,7 @@ def test_running_service_is_stopped_by_the_alarm(site: Site) -> None:
     service.start()
     wait_until(lambda: (site.settings.state_directory / "seen/worker.json").exists())
     site.restore()
-    service.join(timeout=15)
+    service.join(timeout=30)
 
     assert len(raised) == 1
 
@@ -320,7 +320,7 @@ def test_running_processes_end_with_an_exit_code_of_its_own(site: Site) -> None:
         wait_until(lambda: site.sql("SELECT count(*) FROM running_processes") >= [(5,)])  # the API has two workers
         wait_until(lambda: all((site.settings.state_directory / f"seen/{role}.json").exists() for role in roles))
         site.restore()
-        codes = {role: process.wait(timeout=20) for role, process in processes.items()}
+        codes = {role: process.wait(timeout=30) for role, process in processes.items()}
     finally:
         for process in processes.values():
             if process.poll() is None:

@@ -44,6 +44,7 @@ CONTRACT = {
     "availability-zone": CHOSEN,
     "flavor-profile": dict.fromkeys(CHOSEN, "admin"),
     "availability-zone-profile": dict.fromkeys(CHOSEN, "admin"),
+    "event": {"get_all": "read", "get_all-global": "read-global"},  # ours
 }
 ALL = {f"{kind}:{action}": what for kind, actions in CONTRACT.items() for action, what in actions.items()}
 """Rule -> what it takes, as the contract's table has it."""

@@ -107,13 +107,16 @@ def relay_process(settings: Settings, directory: Path) -> Iterator["subprocess.P
 
 
 def messages_until(settings: Settings, position: int) -> list[list[Message]]:
-    """What the topic holds, by partition, once this position has come."""
+    """What the topic holds, by partition, once all positions up to this one have come."""
     layout = Layout.of(log_id(settings), settings.kafka_partitions)
     found: dict[int, list[Message]] = {number: [] for number in range(settings.kafka_partitions)}
     with topic_reader(settings) as consumer:
-        while not any(message.position == position for messages in found.values() for message in messages):
+        missing = set(range(1, position + 1))
+        while missing:
             for place, records in consumer.poll(timeout_ms=1_000).items():
-                found[place.partition] += [message_of(record, layout) for record in records]
+                messages = [message_of(record, layout) for record in records]
+                found[place.partition] += messages
+                missing -= {message.position for message in messages}
     return list(found.values())
 
 

@@ -16,13 +16,14 @@ from domain.load_balancer import LoadBalancer
 from domain.load_balancer_events import LoadBalancerSettings
 from infra.consumer import open_stream
 from infra.embedded_kafka import EmbeddedKafka
-from infra.event_store import EventStore
+from infra.event_store import CHANNEL, EventStore
 from infra.kafka_stream import KafkaStream
 from infra.kafka_topic import ready_topic
 from infra.log_stream import LogStream
 from infra.parked_streams import ParkedStreams
 from infra.settings import Settings
 from infra.streams import Stored
+from infra.wakeup import Wakeup
 from processes.ports import ReleaseTooOld
 from tests.given import a_load_balancer
 from tests.infra import event_stream_contract as contract
@@ -319,17 +320,21 @@ def test_a_parked_stream_leaves_the_others_alone_and_goes_on_after_a_retry(
     settings: Settings, pool: ConnectionPool, store: EventStore
 ) -> None:
     ill, *well = some_load_balancers(store, 4)
+    news = Wakeup(settings.database_url, CHANNEL)
     process = Watchful(lambda event: isinstance(event, LoadBalancer.Changed) and event.originator_id == ill.id)
 
     with relay(settings), Consumer(settings, pool, store, process):
         for load_balancer in (ill, *well):
             renamed(store, load_balancer, "a", "b")
         process.wait_for(10)
+        while not list(ParkedStreams(pool, store).all()):
+            news.wait(1)
         before = process.of_load_balancers()
         process.cannot = lambda event: False
         ParkedStreams(pool, store).retry("watchful", ill.id, "mended")
         process.wait_for(12)
 
+    news.close()
     assert sorted(before) == sorted([(ill.id, 1), *(each for one in well for each in versions(one, 3))])
     assert process.of_load_balancers()[10:] == [(ill.id, 2), (ill.id, 3)]
     assert list(ParkedStreams(pool, store).all()) == []

@@ -10,12 +10,13 @@ from domain.load_balancer import LoadBalancer
 from domain.progress import Kind
 from infra.memory_rows import Tables, changed_tables
 from infra.transcoding import EventMapper
-from projections.rows import rows_of
+from projections.known import PROJECTIONS
 from tests.domain.history import History
 from tests.domain.planted import Planted
 from tests.given import a_load_balancer
 
 MAPPER = EventMapper()
+rows_of = PROJECTIONS["resource-rows"].changes_of
 SEEDS = range(500, 540)
 
 

@@ -5,6 +5,14 @@ CREATE TABLE terms (
     address text NOT NULL DEFAULT ''
 );
 
+-- A leader that was cut off may have sent something that arrives once another one leads: it undoes its transaction.
+CREATE FUNCTION require_term(leading text, term bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM terms WHERE duty = leading AND number = term) THEN
+        RAISE EXCEPTION 'term % of the % is over', term, leading USING ERRCODE = 'TA003';
+    END IF;
+END $$;
+
 -- What services may do: the log only grows, and who recorded what stays as it was written. Operators give this role to the login that
 -- their services use; the owner alone migrates, rebuilds and adopts. Roles belong to the whole server, so another database may have made it.
 DO $$

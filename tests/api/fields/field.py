@@ -193,14 +193,24 @@ def truth(of: str, name: str, **more: Any) -> Field:
 
 
 def number(of: str, name: str, low: int, high: int, **more: Any) -> Field:
-    good = [low, high, (str(low + 1), low + 1), (f"{high - 1} ", high - 1), (5.7, 5), (True, 1)]
-    bad = [
+    good = [
+        low,
+        high,
+        (str(low + 1), low + 1),
+        (f"{high - 1} ", high - 1),
+        (5.7, 5),
+        *([] if low == 1 else [(True, 1)]),
+    ]
+    return row(of, name, good, wrong_numbers(low, high), **more)
+
+
+def wrong_numbers(low: int, high: int) -> list[tuple[Any, Refused]]:
+    return [
         (low - 1, of_value(f"Value should be greater or equal to {low}")),
         *((over, of_value(f"Value should be lower or equal to {high}")) for over in (high + 1, 10**30)),
         *((word, of_body(f"invalid literal for int() with base 10: '{word}'")) for word in ("x", "", "1.5")),
         *((wrong, of_body("int() argument must be")) for wrong in ([], {})),
     ]
-    return row(of, name, good, bad, **more)
 
 
 def choice(of: str, name: str, good: Sequence[Any], **more: Any) -> Field:
@@ -229,7 +239,7 @@ def address(of: str, name: str, *bad: tuple[Any, Refused], **more: Any) -> Field
     wrongs = ("127.0.0.256", "loom", "", "127.0.0.1/8", "fe80::1%lo;x", "127.0.0.1\n", "127.0.0.01")
     refused = [(wrong, of_value("Value should be IPv4 or IPv6 format")) for wrong in wrongs]
     more_bad = [*((wrong, of_value("Value should be ")) for wrong in (3, [])), *bad]
-    return row(of, name, ["127.0.0.1", "2001:DB8::1", "::ffff:127.0.0.1"], [*refused, *more_bad], **more)
+    return row(of, name, ["10.0.0.7", "2001:DB8::1", "::ffff:10.0.0.7"], [*refused, *more_bad], **more)
 
 
 SPELLINGS: Sequence[Callable[[str], str]] = (str, str.upper, lambda id: UUID(id).hex, "{{{}}}".format)

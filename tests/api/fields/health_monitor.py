@@ -105,11 +105,11 @@ FIELDS = [
         **TO_NOTHING,
     ),
     row(
-        *(HM, "domain_name", ["a", "_x.loom.example.org.", "x" * 63 + ".org", ".".join(["x" * 49] * 5)]),
+        *(HM, "domain_name", ["a", "_x.loom.example.org.", "x" * 63 + ".org", "x." * 127]),
         [
             *(
                 (wrong, of_value("Value should match the pattern"))
-                for wrong in ("-a", "a-", "a..b", ".", "x" * 64, "a b", "a\n", "ä", "a_b._", "x." * 127)
+                for wrong in ("-a", "a-", "a..b", ".", "x" * 64, "a b", "a\n", "ä", "a_b._", "x." * 127 + "x")
             ),
             *((wrong, of_value(NOT_TEXT)) for wrong in (3, [])),
             ("", of_value("Value should have a minimum character requirement of 1")),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.api.fields.field import (
+    ANYTHING,
     MISSING,
     UNCHANGED,
     UNKNOWN_ID,
@@ -17,15 +18,14 @@ from tests.api.fields.field import (
     id_of,
     ids_of_existing,
     not_a_list,
-    number,
     of_value,
-    parent,
     project,
     row,
     tags,
     text,
     truth,
     unknown,
+    wrong_numbers,
 )
 
 POLICY, RULE = "l7policy", "rule"
@@ -103,13 +103,14 @@ POLICY_FIELDS = [
         **{**TO_NOTHING, "where": "of a rejection"},
     ),
     row(
-        *(POLICY, "position", [Good(1, alone=True), Good(2, alone=True), Good(LARGEST, 2, alone=True)]),
-        number(POLICY, "position", 1, LARGEST, fixed=True, absent=2, on_post=2).bad,
-        **{"absent": 2, "on_post": 2, "on_put": UNCHANGED},
-        where="among others",
-        in_graph=InGraph.OTHER,
+        *(
+            POLICY,
+            "position",
+            [Good(sent, shown, alone=True) for sent, shown in ((1, 1), (2, 2), ("1", 1), (LARGEST, 2))],
+        ),
+        wrong_numbers(1, LARGEST),
+        **{"absent": 2, "on_post": ANYTHING, "on_put": UNCHANGED},
     ),
-    number(POLICY, "position", 1, LARGEST, fixed=True, absent=2, on_post=2, where="alone"),
     elsewhere(POLICY, "rules", empty=[[]], shown=[], bad=[([{"type": "PATH"}], Refused("")), *not_a_list("x", 3)]),
 ]
 
@@ -150,8 +151,8 @@ def value_of(type: str, good: list[Any], bad: list[tuple[Any, Refused]], **besid
 
 
 NO_REGEX = [(wrong, Refused(f"{PARSING}Unable to parse regular expression: ")) for wrong in ("(", "[a", "*", "a{2,1}")]
-IN_HEADERS = _wrong("header value", "a b", "ä", '"a', 'a"b c"', "a\tb")
-IN_OTHERS = _wrong("comparison value", "a b", "ä", '"a', "a\tb")
+IN_HEADERS = _wrong("header value", "a b", "ä", 'a"b c"', "a\tb")
+IN_OTHERS = _wrong("comparison value", "a b", "ä", '"a b', "a\tb")
 IN_COOKIES = _wrong("cookie value", "a b", 'a"', "a;", "a\\", "ä")
 NO_TRUTH = [
     (wrong, Refused(f"{PARSING}Invalid L7 Rule: L7rule value {wrong} is not a boolean True string."))

@@ -3,13 +3,12 @@
 from typing import Any
 
 from tests.api.fields.field import (
+    MISSING,
     NOT_TEXT,
     TOO_LONG,
     UNKNOWN_ID,
     Good,
-    InGraph,
     Refused,
-    MISSING,
     choice,
     choice_of_alpn,
     choice_of_versions,

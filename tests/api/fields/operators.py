@@ -8,7 +8,6 @@ from tests.api.fields.field import (
     Field,
     FromMaker,
     Good,
-    InGraph,
     Refused,
     bounded_text,
     id_of,

@@ -3,20 +3,17 @@
 from typing import Any
 
 from tests.api.fields.field import (
+    ABSENT,
     MISSING,
     NOT_TEXT,
     TOO_LONG,
-    UNKNOWN_ID,
     Good,
-    InGraph,
     Refused,
     choice,
     choice_of_alpn,
     choice_of_versions,
     ciphers,
     elsewhere,
-    existing,
-    ABSENT,
     not_a_list,
     parent,
     project,

@@ -1,16 +1,17 @@
 """Makes one object of each kind from what is said of it, with the rest filled in, and whatever that refers to."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from falcon.testing import Result
 
 from tests.api.conftest import Api
-from tests.api.fields.field import ABSENT, ANYTHING, UNCHANGED, Document, Field, Good, Refused, Word
+from tests.api.fields.field import ABSENT, Document, existing
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,47 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 
+_OF_PROJECTS = ("loadbalancer", "listener", "pool", "healthmonitor", "l7policy")
 _numbers = count(1)
+
+
+def _load_balancer(tree: "Tree") -> str:
+    id: str = tree.load_balancer["id"]
+    return id
+
+
+def _listener_with_a_policy(tree: "Tree") -> str:
+    """So that a policy is the second one."""
+    listener_id: str = tree.make("listener")["id"]
+    tree.make("l7policy", listener_id=listener_id)
+    return listener_id
+
+
+def _unused_port(tree: "Tree") -> int:
+    return tree.unused_port()
+
+
+def _unused_name(tree: "Tree") -> str:
+    return tree.unused_name()
+
+
+LEAST: Mapping[str, Mapping[str, Any]] = {
+    "loadbalancer": {"vip_subnet_id": str(uuid4())},
+    "listener": {"loadbalancer_id": _load_balancer, "protocol": "HTTP", "protocol_port": _unused_port},
+    "pool": {"loadbalancer_id": _load_balancer, "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"},
+    "member": {"address": "10.0.0.7", "protocol_port": _unused_port},
+    "healthmonitor": {"pool_id": existing("pool"), "type": "HTTP", "delay": 1, "timeout": 1, "max_retries": 1},
+    "l7policy": {"listener_id": _listener_with_a_policy, "action": "REJECT"},
+    "rule": {"type": "PATH", "compare_type": "EQUAL_TO", "value": "/a"},
+    "flavor": {"name": _unused_name, "flavor_profile_id": existing("flavorprofile")},
+    "flavorprofile": {"name": "", "provider_name": "noop_driver", "flavor_data": "{}"},
+    "availability_zone": {
+        "name": _unused_name,
+        "availability_zone_profile_id": existing("availability_zone_profile"),
+    },
+    "availability_zone_profile": {"name": "", "provider_name": "noop_driver", "availability_zone_data": "{}"},
+}
+"""What a creation has to say at least."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +96,7 @@ class Tree:
 
     api: Api
     _ports: Iterator[int] = field(default_factory=lambda: count(1_000))
+    _created: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, api: Api) -> "Tree":
@@ -64,7 +106,9 @@ class Tree:
 
     def create(self, of: str, said: Mapping[str, Any]) -> Result:
         """said: values, or what makes them; ABSENT for those to be left out"""
-        return self.api.call("POST", self.path(of), {of: self.resolved({**self._least(of), **said})})
+        result = self.api.call("POST", self.path(of), {of: self.resolved({**LEAST.get(of, {}), **said})})
+        self._created[of] += result.status_code == 201
+        return result
 
     def change(self, of: str, object: Document, said: Mapping[str, Any]) -> Result:
         return self.api.call("PUT", self.path_of(of, object), {of: self.resolved(said)})
@@ -73,9 +117,10 @@ class Tree:
         found: Document = self.api.get(self.path_of(of, object))[of]
         return found
 
-    def number_of(self, of: str) -> int:
-        """How many there are in this project."""
-        return len(next(iter(self.api.get(self.path(of), f"project_id={self.project}").values())))
+    def unaccounted(self, of: str) -> int:
+        """How many there are in the project beside those that a creation was answered with."""
+        query = f"project_id={self.project}" if of in _OF_PROJECTS else ""
+        return len(next(iter(self.api.get(self.path(of), query).values()))) - self._created[of]
 
     def make(self, of: str, /, **said: object) -> Document:
         """Without fail."""
@@ -86,6 +131,15 @@ class Tree:
 
     def unused_name(self) -> str:
         return f"loom-{next(_numbers)}-"
+
+    def resolved(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self.value(value) for name, value in said.items() if value is not ABSENT}
+
+    def value(self, said: Any) -> Any:
+        return said(self) if callable(said) else said
+
+    def unused_port(self) -> int:
+        return next(self._ports)
 
     # Where they are
 
@@ -121,47 +175,3 @@ class Tree:
     @cached_property
     def policy(self) -> Document:
         return self.make("l7policy")
-
-    # What has to be said at least
-
-    def _least(self, of: str) -> dict[str, Any]:
-        found: dict[str, Any] = getattr(self, f"_least_{of}")()
-        return found
-
-    def _least_loadbalancer(self) -> dict[str, Any]:
-        return {"vip_subnet_id": str(uuid4())}
-
-    def _least_listener(self) -> dict[str, Any]:
-        return {"loadbalancer_id": self.load_balancer["id"], "protocol": "HTTP", "protocol_port": next(self._ports)}
-
-    def _least_pool(self) -> dict[str, Any]:
-        return {"loadbalancer_id": self.load_balancer["id"], "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
-
-    def _least_member(self) -> dict[str, Any]:
-        return {"address": "127.0.0.10", "protocol_port": next(self._ports)}
-
-    def _least_healthmonitor(self) -> dict[str, Any]:
-        """A pool has one at most."""
-        return {"pool_id": self.make("pool")["id"], "type": "HTTP", "delay": 1, "timeout": 1, "max_retries": 1}
-
-    def _least_l7policy(self) -> dict[str, Any]:
-        """The second of its listener."""
-        listener = self.make("listener")
-        self.make("l7policy", listener_id=listener["id"])
-        return {"listener_id": listener["id"], "action": "REJECT"}
-
-    def _least_rule(self) -> dict[str, Any]:
-        return {"type": "PATH", "compare_type": "EQUAL_TO", "value": "/a"}
-
-    def _least_flavor(self) -> dict[str, Any]:
-        return {"name": self.unused_name(), "flavor_profile_id": self.make("flavorprofile")["id"]}
-
-    def _least_flavorprofile(self) -> dict[str, Any]:
-        return {"name": "", "provider_name": "noop_driver", "flavor_data": "{}"}
-
-    def _least_availability_zone(self) -> dict[str, Any]:
-        profile = self.make("availability_zone_profile")
-        return {"name": self.unused_name(), "availability_zone_profile_id": profile["id"]}
-
-    def _least_availability_zone_profile(self) -> dict[str, Any]:
-        return {"name": "", "provider_name": "noop_driver", "availability_zone_data": "{}"}

@@ -21,18 +21,18 @@ def _take_over(service: Service, duty: str) -> float:
     leader = _leader(service, duty)
     os.kill(leader, signal.SIGKILL)
     began = time.monotonic()
-    until(lambda: _leads(service, duty) not in (None, leader), 10, f"another {duty}")
+    until(lambda: leader_of(service, duty) not in (None, leader), 10, f"another {duty}")
     taken = time.monotonic() - began
     assert taken < TAKE_OVER_SECONDS, f"{duty}: {taken:.1f} s"
     return taken
 
 
 def _leader(service: Service, duty: str) -> int:
-    found: int = until(lambda: _leads(service, duty), 20, f"a leader of {duty}")
+    found: int = until(lambda: leader_of(service, duty), 20, f"a leader of {duty}")
     return found
 
 
-def _leads(service: Service, duty: str) -> int | None:
+def leader_of(service: Service, duty: str) -> int | None:
     """The process that holds the duty's lock."""
     holders = service.query(
         "SELECT a.application_name FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid "

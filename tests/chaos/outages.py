@@ -1,0 +1,163 @@
+"""What the service stands on is away, full or slow for a while: users are told so, nothing is lost, nothing is done."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from infra.process_table import daemons_in, send, wait_until_gone
+from tests.chaos.asking import Asking, asking
+from tests.chaos.outcome import require_verified
+from tests.system.api import Refused, until
+from tests.system.backends import Backend, backends
+from tests.system.scenarios.replicas import leader_of
+from tests.system.service import Service
+from tests.system.site import Site, a_site
+from tests.system.traffic import under_traffic
+
+RECOVERY_SECONDS = 5.0
+DUTIES = ("health manager", "housekeeping")
+FAILOVERS = ("AmphoraReplaced", "AmphoraFailed", "AmphoraLeftService", "AutomaticFailoverSuspended")
+
+
+def database_away(service: Service, *, seconds: float, hangs: bool) -> str:
+    """PostgreSQL says nothing to anybody (`hangs`), or is not there at all, under all roles with traffic.
+
+    Needs the local profile. Longer than the time-out of heartbeats, or it proves little.
+    """
+    away = _hanging if hangs else _gone
+    with _a_scene(service) as scene:
+        with scene.undisturbed_traffic():
+            with away(service):
+                began = time.monotonic()
+                time.sleep(seconds)
+            recovered = scene.require_recovered(time.monotonic())
+        told = scene.asked.require_answered(began)
+        assert any(answer.status == 503 for answer in scene.asked.since(began)), "nobody noticed the outage"
+        said = scene.end()
+    return f"PostgreSQL {'hung' if hangs else 'gone'} for {seconds:.0f} s: {told}; {recovered}; {said}"
+
+
+class _Scene:
+    """A site with traffic, and clients that keep asking."""
+
+    def __init__(self, service: Service, site: Site, members: list[Backend], asked: Asking) -> None:
+        self.service = service
+        self.site = site
+        self.members = members
+        self.asked = asked
+        self.roles = _roles(service)
+        self.failovers = failovers(service)
+
+    @contextmanager
+    def undisturbed_traffic(self) -> Iterator[None]:
+        with under_traffic(self.site.vip, self.site.port, rate=20, kept_connections=1) as traffic:
+            yield
+        assert traffic.losses == [], traffic.losses[:5]
+        assert traffic.total > 0
+
+    def require_recovered(self, back: float) -> str:
+        """Every role goes on by itself, as the process that it was."""
+        accepted = self._seconds(back, lambda: self._answered(back, 201), "a change to be accepted")
+        live = self._seconds(back, self._goes_live, "a change to go live")
+        led = self._seconds(back, lambda: all(leader_of(self.service, duty) for duty in DUTIES), "duties to be done")
+        assert _roles(self.service) == self.roles, "a role was started again"
+        return f"then accepted after {accepted:.1f} s, live after {live:.1f} s, duties done after {led:.1f} s"
+
+    def _answered(self, since: float, status: int) -> bool:
+        return any(answer.status == status for answer in self.asked.since(since))
+
+    def _goes_live(self) -> bool:
+        """Asked for again until it is accepted, and then until the amphora has it."""
+        path, wanted = f"{self.site.members_path}/{self.site.members[0]}", 7
+        with suppress(Refused):
+            member = self.site.api.get(path)
+            if member["weight"] == wanted:
+                return str(member["provisioning_status"]) == "ACTIVE"
+            self.site.change_member(self.site.members[0], weight=wanted)
+        return False
+
+    def _seconds(self, since: float, condition: Callable[[], bool], waiting_for: str) -> float:
+        until(condition, since + RECOVERY_SECONDS - time.monotonic(), waiting_for)
+        return time.monotonic() - since
+
+    def end(self) -> str:
+        """All has come to its end, nothing was replaced, and health is still watched."""
+        self.asked.stop()
+        self.members[1].kill()
+        until(lambda: healths(self.site) == ["ONLINE", "ERROR"], 15, "the dead member to be ERROR")
+        said = self.asked.require_nothing_lost()
+        self.site.wait(30)
+        self.service.wait_until_quiet(30)
+        assert failovers(self.service) == self.failovers, "our own trouble replaced an amphora"
+        require_verified(self.service)
+        self.site.api.delete_load_balancer(self.site.id)
+        return said
+
+
+@contextmanager
+def _a_scene(service: Service) -> Iterator[_Scene]:
+    with backends("127.0.1.1", "127.0.1.2") as members:
+        site = a_site(service.api, members)
+        site.monitor()
+        until(lambda: healths(site) == ["ONLINE", "ONLINE"], 15, "both members to be ONLINE")
+        with asking(service.api, site.id) as asked:
+            until(lambda: {answer.status for answer in asked.since(0)} == {200, 201}, 10, "all to be well")
+            yield _Scene(service, site, members, asked)
+
+
+def healths(site: Site) -> list[str]:
+    return [site.operating_status_of(id) for id in site.members]
+
+
+def _roles(service: Service) -> set[int]:
+    return set(daemons_in(service.directory / "log"))
+
+
+def failovers(service: Service) -> dict[str, int]:
+    events = service.events()
+    return {topic: events[topic] for topic in FAILOVERS}
+
+
+# How a database can be away
+
+
+@contextmanager
+def _hanging(service: Service) -> Iterator[None]:
+    """Connections stay open or are taken, and nothing answers. The first process first: it makes the others."""
+    postmaster = _postmaster(service)
+    os.kill(postmaster, signal.SIGSTOP)
+    others = daemons_in(service.directory / "postgresql")
+    send(others, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        send([*others, postmaster], signal.SIGCONT)
+
+
+@contextmanager
+def _gone(service: Service) -> Iterator[None]:
+    """Connections are refused. Whoever would start it again stands still meanwhile, and does so afterwards."""
+    assert service.process
+    service.process.send_signal(signal.SIGSTOP)
+    try:
+        remains = daemons_in(service.directory / "postgresql")
+        os.kill(_postmaster(service), signal.SIGINT)
+        assert wait_until_gone(remains, 20)
+        yield
+    finally:
+        service.process.send_signal(signal.SIGCONT)
+    until(lambda: _answers(service), 30, "PostgreSQL to be back")
+
+
+def _postmaster(service: Service) -> int:
+    return int((service.directory / "postgresql/data/postmaster.pid").read_text().split()[0])
+
+
+def _answers(service: Service) -> bool:
+    with suppress(psycopg.Error):
+        return service.query("SELECT 1") == [(1,)]
+    return False

@@ -1,0 +1,37 @@
+"""What the service stands on goes away for seconds; `./dev prove outages` has the minutes."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.cut_off import health_manager_cut_off, housekeeper_cut_off
+from tests.chaos.outages import database_away
+from tests.system.conftest import a_service
+from tests.system.service import Service
+
+pytestmark = [pytest.mark.postgres, pytest.mark.amphora, pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Service]:
+    with a_service(replicas=2) as service:
+        yield service
+        service.assert_nothing_is_left()
+        service.stop()
+
+
+def test_a_database_that_is_gone_costs_nothing_but_time(stack: Service) -> None:
+    print(database_away(stack, seconds=8, hangs=False))
+
+
+def test_a_database_that_hangs_costs_nothing_but_time(stack: Service) -> None:
+    """Longer than anybody waits for an answer."""
+    print(database_away(stack, seconds=16, hangs=True))
+
+
+def test_a_health_manager_that_is_cut_off_does_nothing_more(stack: Service) -> None:
+    print(health_manager_cut_off(stack))
+
+
+def test_a_housekeeper_that_is_cut_off_does_nothing_more(stack: Service) -> None:
+    print(housekeeper_cut_off(stack))
