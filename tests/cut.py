@@ -58,14 +58,19 @@ class Cuttable:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        ends = [writer]
         try:
             there_reader, there_writer = await self._connect()
+            ends.append(there_writer)
             await asyncio.gather(self._pass(reader, there_writer), self._pass(there_reader, writer))
         except (asyncio.CancelledError, OSError):
             pass
         finally:
             self._tasks.discard(task)
-            writer.close()
+            for end in ends:
+                end.close()
+                with suppress(OSError):
+                    await end.wait_closed()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         await self._open.wait()

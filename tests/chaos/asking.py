@@ -97,6 +97,9 @@ class Asking:
         with self.lock:
             return [answer for answer in self.answers if answer.at >= moment]
 
+    def count(self, status: int, since: float) -> int:
+        return sum(answer.status == status for answer in self.since(since))
+
     def require_answered(self, since: float) -> str:
         """Everything in time, with what was asked for or with a 503 that tells when to come back."""
         answers = self.since(since)

@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from infra.leadership import TAKE_OVER_SECONDS
 from infra.local_compute import LocalCompute
 from infra.options import read
+from infra.process_table import daemons_in, send
 from processes.ports import BootOrder
 from tests.chaos.outages import failovers, healths
 from tests.cut import Cuttable, cuttable
@@ -30,7 +31,7 @@ from tests.system.site import a_site
 _NAME = "cut off"
 _WATCH_WRITERS = """
 CREATE TABLE IF NOT EXISTS writers (position bigint, application text);
-CREATE OR REPLACE FUNCTION note_writer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE OR REPLACE FUNCTION note_writer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO writers VALUES (new.notification_id, current_setting('application_name'));
     RETURN NULL;
@@ -44,19 +45,23 @@ class Outsider:
     """A process of a role that reaches the database by a way that can be cut."""
 
     service: Service
+    verb: str
     duty: str
     process: "subprocess.Popen[bytes]"
     way: Cuttable
     log: Path
 
     def lead(self) -> None:
-        """The one that leads stands still until its session is over."""
-        leader = until(lambda: leader_of(self.service, self.duty), 20, f"a leader of {self.duty}")
-        os.kill(leader, signal.SIGSTOP)
+        """The others stand still until the session of the one that led is over."""
+        others = [pid for pid in daemons_in(self.log.parent) if pid != self.process.pid and self._has_duty(pid)]
+        send(others, signal.SIGSTOP)
         try:
             until(self.leads, 15, f"the outsider to be the {self.duty}")
         finally:
-            os.kill(leader, signal.SIGCONT)
+            send(others, signal.SIGCONT)
+
+    def _has_duty(self, pid: int) -> bool:
+        return f"\0{self.verb}\0".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
 
     def leads(self) -> bool:
         return leader_of(self.service, self.duty) == self.process.pid
@@ -83,7 +88,8 @@ class Outsider:
     def _asks(self) -> bool:
         """A session that began after the cut."""
         ((found,),) = self.service.query(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND backend_start > now() - interval '3 s'",
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE application_name = %s AND backend_start > now() - interval '3 s'",
             f"tacitus {self.duty} {self.process.pid}",
         )
         return bool(found)
@@ -102,10 +108,11 @@ class Outsider:
 def health_manager_cut_off(service: Service) -> str:
     """A backend dies right after the cut: the other health manager tells of it, once. Needs the local profile."""
     with backends("127.0.1.1") as members, _outsider(service, "health-manager", "health manager") as outsider:
+        outsider.lead()
         site = a_site(service.api, members)
         site.monitor()
         until(lambda: healths(site) == ["ONLINE"], 15, "the member to be ONLINE")
-        outsider.lead()
+        assert outsider.events() > 0, "somebody else recorded that"
         before, replaced = outsider.events(), failovers(service)
         taken = outsider.cut()
         members[0].kill()
@@ -168,7 +175,7 @@ def _outsider(service: Service, verb: str, duty: str, settings: str = "") -> Ite
             command += ["--config-file", str(kept), "--config-file", str(own)]
             process = subprocess.Popen(command, cwd=log.parent, stdout=output, stderr=output, start_new_session=True)
         try:
-            yield Outsider(service, duty, process, way, log)
+            yield Outsider(service, verb, duty, process, way, log)
         finally:
             way.mend()
             process.terminate()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from infra.process_table import daemons_in, send, wait_until_gone
 from tests.chaos.asking import Asking, asking
@@ -36,9 +37,31 @@ def database_away(service: Service, *, seconds: float, hangs: bool) -> str:
                 time.sleep(seconds)
             recovered = scene.require_recovered(time.monotonic())
         told = scene.asked.require_answered(began)
-        assert any(answer.status == 503 for answer in scene.asked.since(began)), "nobody noticed the outage"
+        assert scene.asked.count(503, began) > 0, "nobody noticed the outage"
         said = scene.end()
     return f"PostgreSQL {'hung' if hangs else 'gone'} for {seconds:.0f} s: {told}; {recovered}; {said}"
+
+
+def slow_commits(service: Service, *, seconds: float, delay: float = 2.0) -> str:
+    """Every commit takes `delay` longer: all is slow, and nobody takes anything from anybody."""
+    with _a_scene(service) as scene:
+        terms = _terms(service)
+        with scene.undisturbed_traffic():
+            with _slow(service, delay):
+                began = time.monotonic()
+                until(scene.goes_live, 60, "a change to go live all the same", pause=0.5)
+                live = time.monotonic() - began
+                time.sleep(max(0.0, seconds - live))
+            recovered = scene.require_recovered(time.monotonic())
+        told = scene.asked.require_answered(began)
+        assert scene.asked.count(201, began) > 0, "nothing was accepted"
+        assert _terms(service) == terms, "a leader was replaced"
+        assert not (taken := _taken_over(service)), f"work was taken from somebody who was at it: {taken}"
+        said = scene.end()
+    return (
+        f"{delay:g} s added to every commit for {seconds:.0f} s: {told}, a change live {live:.1f} s after it was asked "
+        f"for; {recovered}; {said}"
+    )
 
 
 class _Scene:
@@ -51,6 +74,7 @@ class _Scene:
         self.asked = asked
         self.roles = _roles(service)
         self.failovers = failovers(service)
+        self.weight = 7
 
     @contextmanager
     def undisturbed_traffic(self) -> Iterator[None]:
@@ -61,18 +85,16 @@ class _Scene:
 
     def require_recovered(self, back: float) -> str:
         """Every role goes on by itself, as the process that it was."""
-        accepted = self._seconds(back, lambda: self._answered(back, 201), "a change to be accepted")
-        live = self._seconds(back, self._goes_live, "a change to go live")
+        self.weight += 1
+        accepted = self._seconds(back, lambda: self.asked.count(201, back) > 0, "a change to be accepted")
+        live = self._seconds(back, self.goes_live, "a change to go live")
         led = self._seconds(back, lambda: all(leader_of(self.service, duty) for duty in DUTIES), "duties to be done")
         assert _roles(self.service) == self.roles, "a role was started again"
         return f"then accepted after {accepted:.1f} s, live after {live:.1f} s, duties done after {led:.1f} s"
 
-    def _answered(self, since: float, status: int) -> bool:
-        return any(answer.status == status for answer in self.asked.since(since))
-
-    def _goes_live(self) -> bool:
+    def goes_live(self) -> bool:
         """Asked for again until it is accepted, and then until the amphora has it."""
-        path, wanted = f"{self.site.members_path}/{self.site.members[0]}", 7
+        path, wanted = f"{self.site.members_path}/{self.site.members[0]}", self.weight
         with suppress(Refused):
             member = self.site.api.get(path)
             if member["weight"] == wanted:
@@ -161,3 +183,61 @@ def _answers(service: Service) -> bool:
     with suppress(psycopg.Error):
         return service.query("SELECT 1") == [(1,)]
     return False
+
+
+# How a database can be slow
+
+_SLOW_COMMIT = """
+CREATE TABLE IF NOT EXISTS slowness (seconds float);
+GRANT SELECT ON slowness TO PUBLIC;
+CREATE OR REPLACE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('tacitus.slowed', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+        PERFORM set_config('tacitus.slowed', pg_current_xact_id()::text, true);
+        PERFORM pg_sleep(seconds) FROM slowness;
+    END IF;
+    RETURN NULL;
+END $$;
+"""
+_WATCH_LEASES = """
+DROP TABLE IF EXISTS takeovers;
+CREATE TABLE takeovers (kind text, old text, new text);
+CREATE OR REPLACE FUNCTION note_takeover() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO takeovers VALUES (new.kind, old.owner, new.owner);
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER note_takeover AFTER UPDATE ON actions FOR EACH ROW
+WHEN (old.owner IS NOT NULL AND new.attempt > old.attempt) EXECUTE FUNCTION note_takeover();
+"""
+_SLOW_TABLE = """
+CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT OR UPDATE OR DELETE ON {} DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION slow_commit()
+"""
+
+
+@contextmanager
+def _slow(service: Service, delay: float) -> Iterator[None]:
+    """Once in each transaction that wrote something, when it commits."""
+    tables = [name for (name,) in service.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    with service.database() as connection:
+        connection.execute(_SLOW_COMMIT)
+        connection.execute(_WATCH_LEASES)
+        for table in tables:
+            connection.execute(SQL(_SLOW_TABLE).format(Identifier(table)))
+        connection.execute("INSERT INTO slowness VALUES (%s)", (delay,))
+        try:
+            yield
+        finally:
+            connection.execute("DELETE FROM slowness")
+            for table in tables:
+                connection.execute(SQL("DROP TRIGGER slow_commit ON {}").format(Identifier(table)))
+
+
+def _terms(service: Service) -> list[tuple[str, int]]:
+    return [(str(duty), int(number)) for duty, number in service.query("SELECT duty, number FROM terms ORDER BY duty")]
+
+
+def _taken_over(service: Service) -> list[tuple[str, str, str]]:
+    """Actions that somebody claimed while the lease of somebody else, or of an own attempt, had only run out."""
+    return [(str(kind), str(old), str(new)) for kind, old, new in service.query("SELECT kind, old, new FROM takeovers")]

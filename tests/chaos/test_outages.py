@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.cut_off import health_manager_cut_off, housekeeper_cut_off
-from tests.chaos.outages import database_away
+from tests.chaos.outages import database_away, slow_commits
 from tests.system.conftest import a_service
 from tests.system.service import Service
 
@@ -35,3 +35,7 @@ def test_a_health_manager_that_is_cut_off_does_nothing_more(stack: Service) -> N
 
 def test_a_housekeeper_that_is_cut_off_does_nothing_more(stack: Service) -> None:
     print(housekeeper_cut_off(stack))
+
+
+def test_slow_commits_lose_double_and_replace_nothing(stack: Service) -> None:
+    print(slow_commits(stack, seconds=15))

@@ -6,10 +6,10 @@ CREATE TABLE terms (
 );
 
 -- A leader that was cut off may have sent something that arrives once another one leads: it undoes its transaction.
-CREATE FUNCTION require_term(leading text, term bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION require_term(led text, term bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM terms WHERE duty = leading AND number = term) THEN
-        RAISE EXCEPTION 'term % of the % is over', term, leading USING ERRCODE = 'TA003';
+    IF NOT EXISTS (SELECT FROM terms WHERE duty = led AND number = term) THEN
+        RAISE EXCEPTION 'term % of the % is over', term, led USING ERRCODE = 'TA003';
     END IF;
 END $$;
 
