@@ -1,6 +1,8 @@
 """Durable actions as rows of PostgreSQL: short claims, leases, lanes and coalescing."""
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -32,7 +34,8 @@ ON CONFLICT (kind, object_id) DO UPDATE SET
     due_at = CASE WHEN actions.owner IS NULL THEN least(actions.due_at, excluded.due_at) ELSE actions.due_at END
 """
 # In each lane the row to go next, unless one of the lane is running; an expired lease frees its own row only.
-# Those that failed before have a number among themselves: the first so many may go.
+# Those that failed before have a number among themselves: the first so many may go. A row that is locked is being
+# prolonged or ended at this moment, whatever its lease says.
 _CLAIM = """
 WITH next AS (
     SELECT DISTINCT ON (a.lane) a.id, a.priority, a.due_at, a.failures > 0 AS is_doubtful FROM actions a
@@ -41,18 +44,24 @@ WITH next AS (
     ORDER BY a.lane, a.priority, a.due_at, a.id
 ), numbered AS (
     SELECT *, row_number() OVER (PARTITION BY is_doubtful ORDER BY priority, due_at) AS number FROM next
+), free AS (
+    SELECT a.id FROM numbered n JOIN actions a ON a.id = n.id
+    WHERE (NOT n.is_doubtful OR n.number <= %(doubtful)s) AND (a.owner IS NULL OR a.lease_until < now())
+    ORDER BY n.priority, n.due_at LIMIT %(limit)s FOR UPDATE OF a SKIP LOCKED
 )
 UPDATE actions SET owner = %(owner)s, lease_until = now() + make_interval(secs => %(lease)s), attempt = attempt + 1
-WHERE id IN (
-    SELECT id FROM numbered WHERE NOT is_doubtful OR number <= %(doubtful)s ORDER BY priority, due_at LIMIT %(limit)s)
+WHERE id IN (SELECT id FROM free)
 RETURNING id, kind, payload, wanted, attempt, now(), since, deadline < now(), failures,
     coalesce(cause, 0),
     coalesce((SELECT request_id FROM commits WHERE position >= actions.cause ORDER BY position LIMIT 1), '')
 """
 _RENEW = """
-UPDATE actions SET lease_until = now() + make_interval(secs => %s)
-FROM unnest(%s::bigint[], %s::int[]) AS held(id, attempt)
-WHERE actions.id = held.id AND actions.attempt = held.attempt AND owner IS NOT NULL
+WITH held AS (
+    SELECT a.id FROM unnest(%s::bigint[], %s::int[]) AS held(id, attempt)
+    JOIN actions a ON a.id = held.id AND a.attempt = held.attempt AND a.owner IS NOT NULL
+    FOR UPDATE OF a SKIP LOCKED
+)
+UPDATE actions SET lease_until = now() + make_interval(secs => %s) WHERE id IN (SELECT id FROM held)
 """
 _LOOK_AGAIN = """
 UPDATE actions SET owner = NULL, lease_until = NULL, due_at = now() + make_interval(secs => %s)
@@ -114,19 +123,31 @@ class PostgresActionQueue:
         self._pool = pool
         self._settings = settings
         self._wakeup = wakeup
+        self._storing_seconds = 0.0
 
     def claim(self, owner: str, limit: int, *, doubtful: int | None = None) -> Sequence[Claim]:
         """Claims take turns, so that two workers cannot choose one lane."""
-        said = {"owner": owner, "lease": LEASE_SECONDS, "limit": limit}
+        said = {"owner": owner, "lease": self._lease(), "limit": limit}
         said["doubtful"] = limit if doubtful is None else doubtful
-        with self._pool.connection() as connection, connection.transaction():
+        with self._measured(), self._pool.connection() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CLAIM_LOCK,), prepare=True)
             rows = connection.execute(_CLAIM, said, prepare=True).fetchall()
         return [_claim(*row) for row in rows]
 
     def renew(self, claims: Sequence[Claim]) -> None:
         ids = [claim.attempt.action_id for claim in claims]
-        self._execute(_RENEW, (LEASE_SECONDS, ids, [claim.attempt.number for claim in claims]))
+        with self._measured():
+            self._execute(_RENEW, (ids, [claim.attempt.number for claim in claims], self._lease()))
+
+    def _lease(self) -> float:
+        """Seconds from the beginning of a transaction: while those take long, so do prolongations."""
+        return LEASE_SECONDS + 2 * self._storing_seconds
+
+    @contextmanager
+    def _measured(self) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._storing_seconds = time.monotonic() - began
 
     def complete(self, claim: Claim, then: Sequence[Action] = ()) -> None:
         """An attempt that is outdated ends nothing."""

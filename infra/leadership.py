@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from infra.patience import CONNECT_SECONDS, ImpatientConnection
+from infra.patience import ANSWER_SECONDS, CONNECT_SECONDS, ImpatientConnection
 from infra.readings import Reading
 
 RELAY_LOCK, HOUSEKEEPING_LOCK, HEALTH_LOCK = 7_201_610, 7_201_611, 7_201_612
@@ -78,13 +78,23 @@ class Leadership:
         while not stop.is_set():
             try:
                 with self._session() as connection:
-                    if _is_free(connection, self._lock):
+                    if self._is_called(connection, stop):
                         self._lead(connection, stop, lead)
             except psycopg.Error as error:
                 logger.warning("%s: the database does not answer: %s", self._name, error)
             except Exception:
                 logger.exception("%s: could not lead", self._name)
             stop.wait(_LOOK_SECONDS)
+
+    def _is_called(self, connection: ImpatientConnection, stop: Event) -> bool:
+        """Waits for the duty to be free, and has it then. False once `stop` is set."""
+        connection.patience_seconds = _SILENCE_SECONDS
+        while not stop.is_set():
+            if _is_free(connection, self._lock):
+                connection.patience_seconds = ANSWER_SECONDS  # the first thing a leader does is a commit
+                return True
+            stop.wait(_LOOK_SECONDS)
+        return False
 
     @contextmanager
     def _session(self) -> Iterator[ImpatientConnection]:

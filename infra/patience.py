@@ -3,12 +3,13 @@
 The server's own limits (statement_timeout and the like) are of no use when it hangs itself, or the way to it is cut.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 from psycopg.abc import RV, PQGen
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 ANSWER_SECONDS = 12.0
 """So long an answer may take: longer than the limit of a statement, since a commit is not part of that."""
@@ -28,8 +29,8 @@ KEPT_ALIVE: Mapping[str, Any] = {
 }
 """Of every connection, so that one that only listens notices too when there is nobody any more."""
 
-# A pool that keeps trying by itself does so ever more seldom: it gives up, and tries again for whoever comes next.
-_RECONNECT_SECONDS = 3.0
+# A pool that keeps trying by itself does so ever more seldom: it gives up soon, and tries again for whoever asks next.
+_RECONNECT_SECONDS = 1.0
 
 
 class Silent(psycopg.OperationalError):
@@ -76,9 +77,16 @@ class Pool(ConnectionPool[Any]):
     def getconn(self, timeout: float | None = None) -> Any:
         """Raises PoolTimeout."""
         patience = self.timeout if timeout is None else timeout
-        connection = super().getconn(min(patience, _AWAY_SECONDS) if self.is_away else patience)
-        self.is_away = False
-        return connection
+        deadline = time.monotonic() + (min(patience, _AWAY_SECONDS) if self.is_away else patience)
+        while True:
+            try:
+                connection = super().getconn(max(0.001, min(_RECONNECT_SECONDS, deadline - time.monotonic())))
+            except PoolTimeout:
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                self.is_away = False
+                return connection
 
 
 def _is_gone(pool: ConnectionPool[Any]) -> None:

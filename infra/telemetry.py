@@ -61,7 +61,7 @@ class Telemetry:
         self.not_ready = not_ready
         self._server = ThreadingHTTPServer((endpoint.host, endpoint.port), self._handler())
         self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, name="telemetry", daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.1,), name="telemetry", daemon=True)
 
     @property
     def port(self) -> int:

@@ -4,11 +4,11 @@ import logging
 import os
 import random
 import socket
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 
 from commands.ports import Attempt, OutdatedAttempt
 from commands.tracing import serving
@@ -58,12 +58,11 @@ class Worker:
         self._threads = threads
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{random.randbytes(4).hex()}"
         self._running: dict[Attempt, Claim] = {}
-        self._renewed_at = time.monotonic()
         self._lock = Lock()
 
     def run(self, stop: Event) -> None:
         """Until `stop` is set; what runs then is finished, what waits is left to others."""
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="action") as pool:
+        with self._keeping_leases(), ThreadPoolExecutor(self._threads, thread_name_prefix="action") as pool:
             while not stop.is_set():
                 try:
                     self._claim_and_start(pool)
@@ -72,7 +71,6 @@ class Worker:
                     stop.wait(_FIRST_PAUSE_SECONDS)
 
     def _claim_and_start(self, pool: ThreadPoolExecutor) -> None:
-        self._renew_leases()
         free, doubtful = self._room()
         claims = self._queue.claim(self._owner, free, doubtful=doubtful) if free else []
         for claim in claims:
@@ -92,12 +90,27 @@ class Worker:
         doubtful = sum(1 for claim in running if claim.failures)
         return self._threads - len(running), max(0, self._threads // 2 - doubtful)
 
-    def _renew_leases(self) -> None:
-        if time.monotonic() - self._renewed_at > _RENEW_SECONDS:
+    @contextmanager
+    def _keeping_leases(self) -> Iterator[None]:
+        """In a thread of its own: while it takes long to claim, what is held already is not lost."""
+        ended = Event()
+        keeper = Thread(target=self._keep_leases, args=(ended,), name="leases", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            keeper.join()
+
+    def _keep_leases(self, ended: Event) -> None:
+        while not ended.wait(_RENEW_SECONDS):
             with self._lock:
                 running = list(self._running.values())
-            self._queue.renew(running)
-            self._renewed_at = time.monotonic()
+            try:
+                if running:
+                    self._queue.renew(running)
+            except Exception:
+                logger.exception("could not prolong leases")
 
     def _perform_and_forget(self, claim: Claim) -> None:
         """Whatever became of it, its lease is not prolonged any more: somebody will find it when nothing was stored."""

@@ -1,22 +1,29 @@
 """What the service stands on is away, full or slow for a while: users are told so, nothing is lost, nothing is done."""
 
 import os
+import re
 import signal
+import socket
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from infra.options import read
 from infra.process_table import daemons_in, send, wait_until_gone
 from tests.chaos.asking import Asking, asking
 from tests.chaos.outcome import require_verified
+from tests.kafka.relaying import end_of_log, messages_until
 from tests.system.api import Refused, until
 from tests.system.backends import Backend, backends
 from tests.system.scenarios.replicas import leader_of
 from tests.system.service import Service
 from tests.system.site import Site, a_site
+from tests.system.small_disk import fill
 from tests.system.traffic import under_traffic
 
 RECOVERY_SECONDS = 5.0
@@ -42,6 +49,34 @@ def database_away(service: Service, *, seconds: float, hangs: bool) -> str:
     return f"PostgreSQL {'hung' if hangs else 'gone'} for {seconds:.0f} s: {told}; {recovered}; {said}"
 
 
+def disk_full(service: Service, disk: Path, *, seconds: float) -> str:
+    """PostgreSQL's disk is full: changes are refused, what is there is still shown, and all heals once there is room.
+
+    disk  small, and nothing but PostgreSQL is on it
+    """
+    with _a_scene(service) as scene:
+        service.query("SELECT pg_switch_wal()")
+        with service.database() as connection:
+            connection.execute(
+                "CHECKPOINT"
+            )  # segments of its log stand ready: without the next one it would end itself
+        with scene.undisturbed_traffic():
+            ballast = fill(disk)
+            began = time.monotonic()
+            try:
+                until(lambda: scene.asked.count(503, began) > 0, 90, "a change to be refused")
+                refused = time.monotonic()
+                time.sleep(seconds)
+                reads = {answer.status for answer in scene.asked.since(refused) if answer.method == "GET"}
+            finally:
+                ballast.unlink()
+            recovered = scene.require_recovered(time.monotonic())
+        assert reads == {200}, f"reads were answered {reads}"
+        told = scene.asked.require_answered(began)
+        said = scene.end()
+    return f"PostgreSQL's disk full for {seconds:.0f} s: {told}, and reads went on; {recovered}; {said}"
+
+
 def slow_commits(service: Service, *, seconds: float, delay: float = 2.0) -> str:
     """Every commit takes `delay` longer: all is slow, and nobody takes anything from anybody."""
     with _a_scene(service) as scene:
@@ -61,6 +96,35 @@ def slow_commits(service: Service, *, seconds: float, delay: float = 2.0) -> str
     return (
         f"{delay:g} s added to every commit for {seconds:.0f} s: {told}, a change live {live:.1f} s after it was asked "
         f"for; {recovered}; {said}"
+    )
+
+
+def broker_away(service: Service, *, seconds: float) -> str:
+    """Kafka is not there: changes are accepted as ever, and once it is back they go on and subscribers hear of all.
+
+    Needs a service with a broker.
+    """
+    with _a_scene(service) as scene:
+        with scene.undisturbed_traffic():
+            with _without_broker(service):
+                began = time.monotonic()
+                time.sleep(seconds)
+                behind = _relay_lag(service)
+            back = time.monotonic()
+            assert behind > 0, "the relay does not show that it is behind"
+            refused = [answer for answer in scene.asked.since(began) if answer.status not in (200, 201)]
+            assert refused == [], refused[:5]
+            accepted = scene.asked.count(201, began)
+            assert accepted > 0
+            until(scene.goes_live, _CATCH_UP_SECONDS, "a change to go live")
+            live = time.monotonic() - back
+        scene.asked.stop()
+        until(lambda: _relay_lag(service) == 0, _CATCH_UP_SECONDS, "the relay to catch up")
+        said = scene.end()
+        published = _require_published(service)
+    return (
+        f"Kafka gone for {seconds:.0f} s: {accepted} changes accepted meanwhile, the relay {behind:.0f} events behind; "
+        f"a change live {live:.1f} s after the broker was back; {published} events, all of them published; {said}"
     )
 
 
@@ -241,3 +305,47 @@ def _terms(service: Service) -> list[tuple[str, int]]:
 def _taken_over(service: Service) -> list[tuple[str, str, str]]:
     """Actions that somebody claimed while the lease of somebody else, or of an own attempt, had only run out."""
     return [(str(kind), str(old), str(new)) for kind, old, new in service.query("SELECT kind, old, new FROM takeovers")]
+
+
+# How a broker can be away
+
+_CATCH_UP_SECONDS = 30.0
+
+
+@contextmanager
+def _without_broker(service: Service) -> Iterator[None]:
+    assert service.process
+    service.process.send_signal(signal.SIGSTOP)
+    try:
+        brokers = daemons_in(service.directory / "kafka")
+        send(brokers, signal.SIGKILL)
+        assert brokers
+        assert wait_until_gone(brokers, 20)
+        yield
+    finally:
+        service.process.send_signal(signal.SIGCONT)
+    (broker,) = read([service.directory / "tacitus.conf"]).kafka_bootstrap_servers
+    until(lambda: _takes_connections(broker), 60, "the broker to be back", pause=0.1)
+
+
+def _takes_connections(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _relay_lag(service: Service) -> float:
+    """The most that any of the relays says."""
+    urls = [found[1] for line in service.said if (found := re.match(r"relay\S*: (http://\S+)", line))]
+    texts = [urllib.request.urlopen(url, timeout=10).read().decode() for url in urls]
+    return max(float(lag) for text in texts for lag in re.findall(r"^tacitus_relay_lag (\S+)", text, re.M))
+
+
+def _require_published(service: Service) -> int:
+    """A subscriber that comes now finds every event, or waits for ever. Returns how many there are."""
+    settings = read([service.directory / "tacitus.conf"])
+    found = messages_until(settings, end_of_log(settings))
+    return len({message.position for messages in found for message in messages})

@@ -31,7 +31,7 @@ def a_body(attributes: Any) -> Received:
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(attributes=some.dictionaries(some.sampled_from(NAMES) | some.text(), json_values, max_size=4))
 def test_any_object_is_read_or_refused(name: str, attributes: dict[str, Any]) -> None:
     parser = PARSERS[name]
@@ -45,7 +45,7 @@ def test_any_object_is_read_or_refused(name: str, attributes: dict[str, Any]) ->
             assert found.keys() <= attributes.keys()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(body=json_values)
 def test_any_body_is_an_object_or_refused(body: Any) -> None:
     try:

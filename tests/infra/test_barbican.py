@@ -81,7 +81,7 @@ def store() -> Iterator[Store]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     store.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield store
     server.shutdown()

@@ -78,7 +78,7 @@ the_clients_own_warnings = pytest.mark.filterwarnings("ignore::PendingDeprecatio
 def network() -> Iterator[Any]:
     """The network client of openstacksdk."""
     with make_server("127.0.0.1", 0, serving(subnets=SUBNETS), handler_class=Silent) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
+        thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         endpoint = f"http://127.0.0.1:{server.server_port}"
         with openstack.connection.Connection(auth_type="none", auth={"endpoint": endpoint}) as connection:

@@ -41,6 +41,7 @@ from processes.worker import Worker
 from tests.given import NothingToChoose
 from tests.processes.faults import Points, Watched, WorkerDied
 
+_LOOK_AGAIN_SECONDS = 2.0  # as with a cloud
 TERMS = {Term.PUSH: 6.0, Term.BUILD: 20.0, Term.DELETE: 10.0}
 LONGEST_PENDING = timedelta(seconds=TERMS[Term.BUILD] + TERMS[Term.PUSH] + 8)
 """The deadlines, and the longest pause between two tries of an action."""
@@ -165,9 +166,9 @@ class World:
         driver = watched("driver", self.driver, "info", "plug_vip", "update_agent_configuration", *_CONFIGURATION)
         files = NoBootFiles()
         build = AmphoraBuildActions(
-            store, outcomes, amphora_outcomes, compute, network, driver, files, look_again_seconds=0.5
+            store, outcomes, amphora_outcomes, compute, network, driver, files, look_again_seconds=_LOOK_AGAIN_SECONDS
         )
-        agents = AgentConfigurationActions(store, amphora_outcomes, driver, files, look_again_seconds=0.5)
+        agents = AgentConfigurationActions(store, amphora_outcomes, driver, files, look_again_seconds=_LOOK_AGAIN_SECONDS)
         deadline = timedelta(seconds=TERMS[Term.PUSH])
         configuration = ConfigurationActions(store, self.store, outcomes, driver, rendered, push_deadline=deadline)
         return {
@@ -176,7 +177,7 @@ class World:
             "RemoveAmphora": build.remove,
             "RemoveFailedAmphora": build.remove_failed,
             "ReleaseVip": build.release_vip,
-            "RepairAmphora": RepairActions(store, outcomes, driver, no_pause, look_again_seconds=0.5).repair,
+            "RepairAmphora": RepairActions(store, outcomes, driver, no_pause, look_again_seconds=_LOOK_AGAIN_SECONDS).repair,
             "ApplyConfiguration": configuration.apply,
             "PushConfiguration": configuration.push,
             "RetryRefused": configuration.retry_refused,

@@ -1,13 +1,10 @@
 """Orders that nobody sane gives, and what an unlucky machine adds to them."""
 
 import os
-import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +14,7 @@ from tests.system.conftest import a_state_directory
 from tests.system.scenarios.crowd import weights_of
 from tests.system.service import Service
 from tests.system.site import PORT, Site, a_site
+from tests.system.small_disk import fill, small_disk
 
 pytestmark = [pytest.mark.amphora, pytest.mark.postgres, pytest.mark.slow]
 
@@ -158,13 +156,13 @@ def test_haproxy_that_does_not_come_up_makes_a_change_error_in_its_own_words_and
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 def test_a_full_disk_of_an_amphora_keeps_old_settings_running_and_heals() -> None:
-    with a_state_directory() as directory, _small_disk(directory / "state/amphorae", "8m") as disk:
+    with a_state_directory() as directory, small_disk(directory / "state/amphorae", "8m") as disk:
         service = Service(directory / "state")
         try:
             service.start()
             with backends("127.0.1.1") as members:
                 site = a_site(service.api, members)
-                ballast = _fill(disk)
+                ballast = fill(disk)
 
                 site.change_member(site.members[0], weight=7)
                 until(lambda: _failures(service) > 0, 20, "a push to fail")
@@ -220,25 +218,6 @@ def _haproxy_that_cannot_start(service: Service, site: Site) -> Iterator[None]:
 
 def _health_manager(service: Service) -> list[int]:
     return [service.service_process("health-manager")]
-
-
-@contextmanager
-def _small_disk(place: Path, size: str) -> Iterator[Path]:
-    place.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tacitus-test", str(place)], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def _fill(disk: Path) -> Path:
-    """Returns the file that takes all that was free."""
-    ballast = disk / "ballast"
-    with ballast.open("wb") as file:
-        file.write(bytes(max(0, shutil.disk_usage(disk).free)))
-    assert shutil.disk_usage(disk).free == 0
-    return ballast
 
 
 def _failures(service: Service) -> int:
