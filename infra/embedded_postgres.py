@@ -51,6 +51,7 @@ class EmbeddedPostgres:
     """One cluster in one directory. The server outlives the process that started it; the next `start` adopts it.
 
     settings  parameters of postgresql.conf that differ from SETTINGS
+    programs  where those of the server and its clients are, for the user that it runs as
     """
 
     def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
@@ -59,7 +60,7 @@ class EmbeddedPostgres:
         self._log = self._directory / "log"
         self._settings = {**SETTINGS, **(settings or {})}
         self._account = _server_account()
-        self._programs = _programs(self._directory, self._account)
+        self.programs = _programs(self._directory, self._account)
 
     def start(self) -> str:
         """Make the cluster if there is none, start or adopt its server, and return the URL of our database.
@@ -197,7 +198,7 @@ class EmbeddedPostgres:
             identity = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
         with tempfile.TemporaryFile("w+") as output:
             outcome = subprocess.run(
-                [str(self._programs / program), *arguments],
+                [str(self.programs / program), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

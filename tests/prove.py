@@ -17,8 +17,11 @@ from benchmarks.stage import database
 from infra.embedded_postgres import EmbeddedPostgres
 from infra.migration import upgrade
 from tests.api.lost_answers import Trials
+from tests.chaos.cut_off import health_manager_cut_off, housekeeper_cut_off
 from tests.chaos.mass_flap import mass_flap
 from tests.chaos.no_gaps import no_gaps
+from tests.chaos.outages import broker_away, database_away, disk_full, slow_commits
+from tests.chaos.restore import restored
 from tests.chaos.scenario import kill_anything
 from tests.system.conftest import a_service, a_state_directory
 from tests.system.scenarios.crowd import concurrent_changes, restless_client
@@ -34,6 +37,7 @@ from tests.system.scenarios.restart import restart
 from tests.system.scenarios.silent import silent_amphorae
 from tests.system.scenarios.traffic import even_shares, nothing_lost
 from tests.system.service import Service
+from tests.system.small_disk import small_disk
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "docs/proofs.md"
@@ -127,6 +131,38 @@ def _gaps(seed: int) -> str:
         return no_gaps(url, writers=64, changes=50, seed=seed)
 
 
+def _outages(seed: int) -> str:
+    """What the service stands on is away, or of little use, for a minute each. Only root may make a small disk."""
+    seconds = 60
+    said = []
+    with a_service(replicas=2, with_kafka=True) as service:
+        said.append(broker_away(service, seconds=seconds))
+        said.append(database_away(service, seconds=seconds, hangs=False))
+        said.append(database_away(service, seconds=seconds, hangs=True))
+        said.append(slow_commits(service, seconds=seconds))
+        said.append(health_manager_cut_off(service))
+        said.append(housekeeper_cut_off(service))
+        service.assert_nothing_is_left()
+        service.stop()
+    with a_state_directory() as directory, small_disk(directory / "state/postgresql", "400m") as disk:
+        service = Service(directory / "state", replicas=2)
+        try:
+            service.start()
+            said.append(disk_full(service, disk, seconds=seconds))
+            service.stop()
+        finally:
+            service.clean_up()
+    return "; ".join(said)
+
+
+def _restore(seed: int) -> str:
+    with a_service(replicas=2, with_kafka=True) as service:
+        said = restored(service, events=100)
+        service.assert_nothing_is_left()
+        service.stop()
+    return said
+
+
 def _chaos(seed: int) -> str:
     """A stack of its own for each seed; the first that fails ends it."""
     created = killed = 0
@@ -154,6 +190,8 @@ PROOFS: Mapping[str, Proof] = {
     "silent": _silent,
     "gaps": _gaps,
     "flap": _flap,
+    "outages": _outages,
+    "restore": _restore,
     "chaos": _chaos,
 }
 
@@ -188,7 +226,7 @@ def _prove(name: str, seed: int) -> bool:
 
 
 def _record(name: str, seed: int, said: str) -> None:
-    one_line = " ".join(said.split()).replace("|", "\\|")[:500]
+    one_line = " ".join(said.split()).replace("|", "\\|")[:2_000]
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
     with RECORD.open("a") as record:
         record.write(f"| {now} | {_commit()} | {name} | {seed} | {one_line} |\n")

@@ -109,7 +109,7 @@ def broker_away(service: Service, *, seconds: float) -> str:
             with _without_broker(service):
                 began = time.monotonic()
                 time.sleep(seconds)
-                behind = _relay_lag(service)
+                behind = relay_lag(service)
             back = time.monotonic()
             assert behind > 0, "the relay does not show that it is behind"
             refused = [answer for answer in scene.asked.since(began) if answer.status not in (200, 201)]
@@ -119,7 +119,7 @@ def broker_away(service: Service, *, seconds: float) -> str:
             until(scene.goes_live, _CATCH_UP_SECONDS, "a change to go live")
             live = time.monotonic() - back
         scene.asked.stop()
-        until(lambda: _relay_lag(service) == 0, _CATCH_UP_SECONDS, "the relay to catch up")
+        until(lambda: relay_lag(service) == 0, _CATCH_UP_SECONDS, "the relay to catch up")
         said = scene.end()
         published = _require_published(service)
     return (
@@ -337,7 +337,7 @@ def _takes_connections(address: str) -> bool:
     return True
 
 
-def _relay_lag(service: Service) -> float:
+def relay_lag(service: Service) -> float:
     """The most that any of the relays says."""
     urls = [found[1] for line in service.said if (found := re.match(r"relay\S*: (http://\S+)", line))]
     texts = [urllib.request.urlopen(url, timeout=10).read().decode() for url in urls]

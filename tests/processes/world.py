@@ -168,7 +168,9 @@ class World:
         build = AmphoraBuildActions(
             store, outcomes, amphora_outcomes, compute, network, driver, files, look_again_seconds=_LOOK_AGAIN_SECONDS
         )
-        agents = AgentConfigurationActions(store, amphora_outcomes, driver, files, look_again_seconds=_LOOK_AGAIN_SECONDS)
+        agents = AgentConfigurationActions(
+            store, amphora_outcomes, driver, files, look_again_seconds=_LOOK_AGAIN_SECONDS
+        )
         deadline = timedelta(seconds=TERMS[Term.PUSH])
         configuration = ConfigurationActions(store, self.store, outcomes, driver, rendered, push_deadline=deadline)
         return {
@@ -177,7 +179,9 @@ class World:
             "RemoveAmphora": build.remove,
             "RemoveFailedAmphora": build.remove_failed,
             "ReleaseVip": build.release_vip,
-            "RepairAmphora": RepairActions(store, outcomes, driver, no_pause, look_again_seconds=_LOOK_AGAIN_SECONDS).repair,
+            "RepairAmphora": RepairActions(
+                store, outcomes, driver, no_pause, look_again_seconds=_LOOK_AGAIN_SECONDS
+            ).repair,
             "ApplyConfiguration": configuration.apply,
             "PushConfiguration": configuration.push,
             "RetryRefused": configuration.retry_refused,
