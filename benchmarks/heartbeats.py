@@ -19,9 +19,7 @@ from uuid import UUID
 import psycopg
 
 from amphora.trust import heartbeat_keys
-from amphora.wire import (
-    HEX_MAC_LENGTH,
-)
+from amphora.wire import HEX_MAC_LENGTH
 from benchmarks.processes import cpu_seconds
 from benchmarks.result import FULL, Extent, Result
 from benchmarks.stage import a_directory, database
@@ -33,9 +31,7 @@ from tests.fleet import Fleet, a_fleet
 from tests.system.api import until
 
 HOST = "127.0.0.1"
-WAITING_BYTES = (
-    1_024 * 1_024
-)  # in the receiver's buffer, looked at after each burst: more may be lost, less leave it idle
+WAITING_BYTES = 1_024 * 1_024  # in the receiver's buffer, looked at after each burst: more may be lost, less idle
 BURST = 64
 INTERVAL_SECONDS = 10
 BUSY_LIMIT, RATE_LIMIT, SHARE_LIMIT = 0.15, 15_000, 0.30
@@ -52,7 +48,7 @@ def heartbeats(extent: Extent) -> list[Result]:
         )
         fleet = a_fleet(settings, amphorae, members=3)
         with _health_manager(settings, directory) as manager, _bare_loop(fleet) as bare:
-            _flood(manager, fleet, amphorae)  # statuses are recorded, and then there is no news
+            _make_known(manager, fleet, amphorae, url)
             before = _log_end(url)
             rates = [(_flood(manager, fleet, amphorae), _flood(bare, fleet, amphorae)) for _ in range(extent.rounds)]
             busy = _busy(manager, fleet, 3 * INTERVAL_SECONDS if extent == FULL else INTERVAL_SECONDS)
@@ -171,6 +167,15 @@ def _flood(listener: Ear, fleet: Fleet, amphorae: int) -> float:
     return (listener.accepted() - before) / seconds
 
 
+def _make_known(manager: Ear, fleet: Fleet, amphorae: int, url: str) -> None:
+    """Until all statuses are recorded: then there is no news. What comes while they are may be dropped."""
+    deadline = time.monotonic() + 180
+    while (known := _measured(url)) < amphorae:
+        assert time.monotonic() < deadline, f"the health of {known:,} of {amphorae:,} load balancers was recorded"
+        _flood(manager, fleet, amphorae)
+        time.sleep(1)
+
+
 def _busy(listener: Ear, fleet: Fleet, seconds: float) -> float:
     """Share of a core while each amphora says something once an interval, evenly."""
     rounds = [fleet.said() for _ in range(int(seconds / INTERVAL_SECONDS))]
@@ -205,6 +210,14 @@ def _metrics(port: int) -> bytes:
 def _log_end(url: str) -> int:
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT coalesce(max(notification_id), 0) FROM tacitus_events").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def _measured(url: str) -> int:
+    """Load balancers of which the health is recorded."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(DISTINCT load_balancer_id) FROM operating_statuses").fetchone()
         assert row is not None
         return int(row[0])
 

@@ -21,7 +21,7 @@ from commands.ports import Origin
 from domain.fields import Position
 from domain.load_balancer import LoadBalancer
 from infra.action_queue import CHANNEL, PostgresActionQueue
-from infra.consumer import RunningProcesses, open_stream
+from infra.consumer import RunningConsumer, action_ledger, open_stream
 from infra.embedded_kafka import EmbeddedKafka
 from infra.event_store import CHANNEL as EVENTS_CHANNEL
 from infra.event_store import EventStore
@@ -29,7 +29,7 @@ from infra.kafka_connection import BATCH_BYTES
 from infra.kafka_messages import Headers, Layout, headers_of, partition_of
 from infra.kafka_topic import ready_topic
 from infra.leadership import Term
-from infra.log_stream import LogStream, PostgresLedger
+from infra.log_stream import LogStream
 from infra.relay import Relay, run_relay
 from infra.settings import Profile, Settings
 from infra.streams import Stored
@@ -38,7 +38,7 @@ from infra.wiring import connection_pool
 from processes.actions import Action, ApplyConfiguration
 from processes.parking import Parking
 from processes.ports import Claim
-from processes.runner import ProcessRunner
+from processes.runner import Runner, side_by_side
 from processes.worker import DONE, Worker
 from processes.worker import Result as Outcome
 from tests.given import a_load_balancer
@@ -244,7 +244,8 @@ def _running(settings: Settings) -> Iterator[tuple[_Probe, EventStore]]:
     store, wakeup = EventStore(settings.database_url), Wakeup(settings.database_url, CHANNEL)
     with connection_pool(settings, 8) as pool:
         stream = open_stream(settings, "probe", pool, store.mapper)
-        ledger, parking = PostgresLedger(pool, settings), Parking("probe", store)
+        ledger, parking = action_ledger(settings, pool), Parking("probe", store)
+        runner = Runner("probe", side_by_side([probe]), stream, ledger, parking)
         worker = Worker(
             PostgresActionQueue(pool, settings, wakeup), {ApplyConfiguration.__name__: probe.perform}, threads=4
         )
@@ -253,7 +254,7 @@ def _running(settings: Settings) -> Iterator[tuple[_Probe, EventStore]]:
             threads.append(threading.Thread(target=run_relay, args=(settings, stop)))
         for thread in threads:
             thread.start()
-        processes = RunningProcesses(ProcessRunner("probe", [probe], stream, ledger, parking), stop)
+        processes = RunningConsumer(runner, stop)
         try:
             yield probe, store
         finally:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from benchmarks.load import Request, quantile
 from benchmarks.processes import cpu_seconds, of_directory, program_arguments
 from benchmarks.result import Extent, Result
+from infra.run import SERVICES
 from tests.system.api import PROJECT, ROOT, until
 from tests.system.conftest import a_service
 from tests.system.service import Service
@@ -85,7 +86,7 @@ def _cpu(service: Service) -> dict[str, float]:
     """Seconds by part of the service."""
     parts = {"PostgreSQL": cpu_seconds(of_directory(service.directory / "postgresql"))}
     for pid in of_directory(service.directory / "log"):
-        name = next(name for name in ("api", "worker", "health-manager") if name in program_arguments(pid))
+        name = next(name for name in ("api", *SERVICES) if name in program_arguments(pid))
         parts[name] = parts.get(name, 0.0) + cpu_seconds([pid])
     return parts
 

@@ -89,7 +89,8 @@ class Aggregates(Protocol):
 
         Raises ConcurrentChange when another writer was faster, AddressTaken when a VIP has an owner already,
         QuotaExceeded for an origin that quotas concern and ProjectBusy when they could not be counted, OutdatedAttempt
-        when the action is no longer this attempt's, StoreUnavailable.
+        when the action is no longer this attempt's, NotFound when it is about the health of a load balancer that is
+        gone, StoreUnavailable.
         """
         ...
 

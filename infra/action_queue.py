@@ -47,9 +47,11 @@ WITH next AS (
 ), free AS (
     SELECT a.id FROM numbered n JOIN actions a ON a.id = n.id
     WHERE (NOT n.is_doubtful OR n.number <= %(doubtful)s) AND (a.owner IS NULL OR a.lease_until < now())
+        AND a.id <> ALL(%(held)s)
     ORDER BY n.priority, n.due_at LIMIT %(limit)s FOR UPDATE OF a SKIP LOCKED
 )
-UPDATE actions SET owner = %(owner)s, lease_until = now() + make_interval(secs => %(lease)s), attempt = attempt + 1
+UPDATE actions SET owner = %(owner)s, lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
+    attempt = attempt + 1
 WHERE id IN (SELECT id FROM free)
 RETURNING id, kind, payload, wanted, attempt, now(), since, deadline < now(), failures,
     coalesce(cause, 0),
@@ -61,7 +63,7 @@ WITH held AS (
     JOIN actions a ON a.id = held.id AND a.attempt = held.attempt AND a.owner IS NOT NULL
     FOR UPDATE OF a SKIP LOCKED
 )
-UPDATE actions SET lease_until = now() + make_interval(secs => %s) WHERE id IN (SELECT id FROM held)
+UPDATE actions SET lease_until = clock_timestamp() + make_interval(secs => %s) WHERE id IN (SELECT id FROM held)
 """
 _LOOK_AGAIN = """
 UPDATE actions SET owner = NULL, lease_until = NULL, due_at = now() + make_interval(secs => %s)
@@ -117,18 +119,27 @@ def _row(action: Action, settings: Settings) -> dict[str, object]:
 
 
 class PostgresActionQueue:
-    """processes.ports.ActionQueue."""
+    """processes.ports.ActionQueue.
 
-    def __init__(self, pool: ConnectionPool, settings: Settings, wakeup: Wakeup) -> None:
+    leases  connections for prolongations alone, which may not wait for what is being stored; None for those of `pool`
+    """
+
+    def __init__(
+        self, pool: ConnectionPool, settings: Settings, wakeup: Wakeup, leases: ConnectionPool | None = None
+    ) -> None:
         self._pool = pool
+        self._leases = leases or pool
         self._settings = settings
         self._wakeup = wakeup
         self._storing_seconds = 0.0
 
-    def claim(self, owner: str, limit: int, *, doubtful: int | None = None) -> Sequence[Claim]:
+    def claim(
+        self, owner: str, limit: int, *, doubtful: int | None = None, held: Sequence[Claim] = ()
+    ) -> Sequence[Claim]:
         """Claims take turns, so that two workers cannot choose one lane."""
-        said = {"owner": owner, "lease": self._lease(), "limit": limit}
+        said: dict[str, Any] = {"owner": owner, "lease": self._lease(), "limit": limit}
         said["doubtful"] = limit if doubtful is None else doubtful
+        said["held"] = [claim.attempt.action_id for claim in held]
         with self._measured(), self._pool.connection() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CLAIM_LOCK,), prepare=True)
             rows = connection.execute(_CLAIM, said, prepare=True).fetchall()
@@ -136,11 +147,12 @@ class PostgresActionQueue:
 
     def renew(self, claims: Sequence[Claim]) -> None:
         ids = [claim.attempt.action_id for claim in claims]
-        with self._measured():
-            self._execute(_RENEW, (ids, [claim.attempt.number for claim in claims], self._lease()))
+        numbers = [claim.attempt.number for claim in claims]
+        with self._measured(), self._leases.connection() as connection:
+            connection.execute(_RENEW, (ids, numbers, self._lease()), prepare=True)
 
     def _lease(self) -> float:
-        """Seconds from the beginning of a transaction: while those take long, so do prolongations."""
+        """Seconds: while transactions take long, so do prolongations."""
         return LEASE_SECONDS + 2 * self._storing_seconds
 
     @contextmanager

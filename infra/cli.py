@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import infra.cli_changes
 import infra.cli_log
 import infra.cli_operators
 import infra.cli_parked
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     infra.cli_operators.add_to(verbs)
     infra.cli_log.add_to(verbs)
     infra.cli_parked.add_to(verbs)
+    infra.cli_changes.add_to(verbs)
     _add_db(verbs.add_parser("db", help="the schema of the database"))
     _add_config(verbs.add_parser("config", help="what can be set"))
     _add_policy(verbs.add_parser("policy", help="who may do what"))

@@ -43,7 +43,7 @@ def verify(options: argparse.Namespace) -> None:
         print(finding, flush=True)
 
     verification = Verification(
-        _settings_of(options), tell, since=options.since, grace=options.grace, sample=options.rows
+        operators_settings(options), tell, since=options.since, grace=options.grace, sample=options.rows
     )
     try:
         verified = verification.run()
@@ -207,11 +207,14 @@ def _add_history(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(verb=history)
     add_config_file(parser)
     parser.add_argument("load_balancer", metavar="LB", help="id, also of one that is deleted; or name")
-    parser.add_argument("--at", type=_time, metavar="TIME", help="how it was then: ISO 8601, UTC when no zone is given")
+    parser.add_argument(
+        "--at", type=time_of, metavar="TIME", help="how it was then: ISO 8601, UTC when no zone is given"
+    )
     parser.add_argument("--diff", action="store_true", help="what each event changed; with --at, what changed since")
 
 
-def _time(text: str) -> datetime:
+def time_of(text: str) -> datetime:
+    """For argparse: ISO 8601, UTC when no zone is given."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
@@ -229,7 +232,7 @@ class _Tools:
     store: "EventStore"
 
 
-def _settings_of(options: argparse.Namespace) -> "Settings":
+def operators_settings(options: argparse.Namespace) -> "Settings":
     """Where nothing is said and nothing is installed, those of `tacitus run` in its usual place."""
     from oslo_config import cfg
 
@@ -251,7 +254,7 @@ def _tools(options: argparse.Namespace) -> Iterator[_Tools]:
     from infra.event_store import EventStore
     from processes.ports import ReleaseTooOld
 
-    settings = _settings_of(options)
+    settings = operators_settings(options)
     try:
         with ConnectionPool(
             settings.database_url, min_size=1, max_size=2, timeout=5, kwargs={"autocommit": True}

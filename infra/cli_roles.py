@@ -31,6 +31,7 @@ def add_to(verbs: Verbs) -> None:
         ("health-manager", _health_manager, "heartbeats in, changes of health out"),
         ("housekeeping", _housekeeping, "what is swept up from time to time"),
         ("relay", _relay, "the log to Kafka"),
+        ("projector", _projector, "rows that follow the log in their own time"),
     ]:
         _add(verbs, name, text).set_defaults(verb=partial(_serve, name, role))
 
@@ -108,6 +109,12 @@ def _relay(settings: Settings, stop: Event, shown: "Telemetry | None") -> None:
     from infra.relay import run_relay
 
     run_relay(settings, stop, shown)
+
+
+def _projector(settings: Settings, stop: Event, shown: "Telemetry | None") -> None:
+    from infra.projector import run_projector
+
+    run_projector(settings, stop, shown)
 
 
 def _add(verbs: Verbs, name: str, text: str) -> argparse.ArgumentParser:

@@ -1,8 +1,9 @@
 """What is wrong, in plain words, each with the command that helps: `tacitus doctor`."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +12,15 @@ import psycopg
 from domain.amphora import Stage
 from domain.fields import ProvisioningStatus
 from domain.health import FAILOVER_GUARD_ID
+from domain.load_balancer_events import Created
 from domain.progress import Kind
 from infra.log_upgrade import status as upgrade_status
+from infra.parked_streams import Parked, all_parked
 from processes.ports import ComputeFault
 from processes.reconciliation import Comparison, Serving
 
 LAG_SECONDS = 10.0
 UNCLAIMED_SECONDS = 30.0
-_ASKED_AT_ONCE = 16
 
 _OVERDUE = """
 SELECT payload ->> 'load_balancer_id', kind, object_id, since, failures, last_error,
@@ -28,7 +30,9 @@ FROM actions WHERE deadline < now() AND kind <> 'RetryRefused'
 ORDER BY since
 """
 _FORGOTTEN = """
-SELECT s.id, s.provisioning_status, coalesce(s.updated_at, s.created_at) FROM shown_load_balancers s
+SELECT s.id, s.provisioning_status, coalesce(s.updated_at, s.created_at),
+       EXISTS (SELECT FROM parked_events p WHERE p.stream = s.id)
+FROM shown_load_balancers s
 WHERE s.provisioning_status LIKE 'PENDING%%' AND (%(id)s::uuid IS NULL OR s.id = %(id)s)
   AND coalesce(s.updated_at, s.created_at) < (now() - make_interval(secs => %(seconds)s)) AT TIME ZONE 'UTC'
   AND NOT EXISTS (
@@ -62,22 +66,18 @@ FROM (SELECT consumer, max(position) AS position FROM positions GROUP BY consume
      LATERAL (SELECT recorded_at FROM commits WHERE position > p.position ORDER BY position LIMIT 1) c
 WHERE now() - c.recorded_at > make_interval(secs => %s) ORDER BY 1
 """
-_PARKED = """
-SELECT consumer, stream, count(*), min(position) FROM parked_events
-WHERE %(id)s::uuid IS NULL OR stream = %(id)s GROUP BY 1, 2 ORDER BY 4
-"""
 _GUARD = "SELECT topic, state FROM tacitus_events WHERE originator_id = %s ORDER BY originator_version DESC LIMIT 1"
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """words: what is wrong; help: the command, or the place to look, that helps."""
+    """words: what is wrong; help: the command, or the place to look, that helps, a line for each."""
 
     words: str
     help: str
 
     def __str__(self) -> str:
-        return f"{self.words}\n    {self.help}"
+        return "\n    ".join([self.words, *self.help.splitlines()])
 
 
 class Doctor:
@@ -125,9 +125,10 @@ class Doctor:
             yield Complaint(f"{words}: {last_error}" if last_error else words, _repair(load_balancer_id))
 
     def _forgotten(self, id: UUID | None) -> Iterator[Complaint]:
-        for found, status, since in self._select(_FORGOTTEN, id=id, seconds=self._pending_seconds):
+        """What is parked is not repaired: the event that asks for it would wait behind the others."""
+        for found, status, since, is_parked in self._select(_FORGOTTEN, id=id, seconds=self._pending_seconds):
             words = f"load balancer {found} is {status} since {since:%F %T}, and nothing is being done about it"
-            yield Complaint(words, _repair(found))
+            yield Complaint(words, "its events are parked, see there" if is_parked else _repair(found))
 
     def _errors(self, id: UUID | None) -> Iterator[Complaint]:
         for load_balancer_id, kind, object_id, reason in self._select(_ERRORS, id=id):
@@ -147,12 +148,22 @@ class Doctor:
     def _behind(self) -> Iterator[Complaint]:
         for consumer, events, seconds in self._select(_BEHIND, LAG_SECONDS):
             words = f"consumer {consumer!r} is {events} events and {seconds:.0f} s behind the log"
-            yield Complaint(words, "is its process running? Its log says what keeps it")
+            yield Complaint(words, _RUNS)
 
     def _parked(self, id: UUID | None) -> Iterator[Complaint]:
-        for consumer, stream, number, position in self._select(_PARKED, id=id):
-            words = f"{number} events of {stream} are parked for {consumer!r}, the first at position {position}"
-            yield Complaint(words, f"tacitus parked show {stream} --consumer {consumer}")
+        for each in all_parked(self._connection, id):
+            since = f" since {each.since.astimezone(UTC):%F %T}" if each.since else ""
+            words = f"{_stream_of(each)} is parked for {each.consumer!r}{since}: {each.topic} at position"
+            reason = each.reason.partition("\n")[0] or "the reason is not recorded yet"
+            words = (
+                f"{words} {each.position} cannot be handled ({reason}); {each.waiting} events wait, that one included"
+            )
+            if each.is_asked_for:
+                yield Complaint(
+                    f"{words}; somebody has decided about it, and {each.consumer!r} has not come to it", _RUNS
+                )
+            else:
+                yield Complaint(words, _decisions(each))
 
     def _upgrade(self) -> Iterator[Complaint]:
         found = upgrade_status(self._connection)
@@ -181,12 +192,8 @@ class Doctor:
             yield Complaint(f"the compute service does not answer: {fault}", "see whether it is there")
 
     def _amphorae(self, serving: Sequence[Serving]) -> Iterator[Complaint]:
-        with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="asking") as pool:
-            for each, reason in zip(serving, pool.map(self._comparison.silence, serving), strict=True):
-                if reason is not None:
-                    words = f"amphora {each.amphora_id} of load balancer {each.load_balancer_id} does not answer"
-                    yield Complaint(f"{words}: {reason}", _repair(each.load_balancer_id))
-        for difference in self._comparison.other_files(serving) if self._has_files else ():
+        files = self._comparison.other_files(serving) if self._has_files else ()
+        for difference in chain(self._comparison.silent(serving), files):
             each = difference.serving
             words = f"amphora {each.amphora_id} of load balancer {each.load_balancer_id} {difference.words}"
             yield Complaint(words, _repair(each.load_balancer_id))
@@ -204,6 +211,25 @@ _SINGULAR = {
     Kind.L7_POLICY: "L7 policy",
     Kind.L7_RULE: "L7 rule",
 }
+
+
+_RUNS = "is its process running? Its log says what keeps it"
+
+
+def _stream_of(parked: Parked) -> str:
+    if parked.begun_with != Created.TOPIC:
+        return f"the stream {parked.stream_id}, which began with {parked.begun_with or 'nothing'},"
+    name = "that is gone" if parked.name is None else repr(parked.name)
+    return f"load balancer {parked.stream_id} {name}"
+
+
+def _decisions(parked: Parked) -> str:
+    stream = f"{parked.stream_id} --consumer {parked.consumer}"
+    return (
+        f"tacitus parked show {stream}  # what waits\n"
+        f"tacitus parked retry {stream} --why TEXT  # once the cause is mended\n"
+        f"tacitus parked skip {stream} --why TEXT  # leaves that one event out for good"
+    )
 
 
 def _repair(load_balancer_id: object) -> str:

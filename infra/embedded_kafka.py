@@ -28,7 +28,8 @@ SETTINGS: Mapping[str, str] = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,BROKER:PLAINTEXT",
+    "inter.broker.listener.name": "BROKER",
     "auto.create.topics.enable": "false",
     "offsets.topic.num.partitions": "4",
     "offsets.topic.replication.factor": "1",
@@ -135,8 +136,8 @@ class EmbeddedKafka:
         broker, controller = before if all(map(_is_free, before)) else _free_ports()
         said = {
             **self.settings,
-            "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
+            "listeners": f"BROKER://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
+            "advertised.listeners": f"BROKER://{HOST}:{broker}",
             "controller.quorum.voters": f"1@{HOST}:{controller}",
             "log.dirs": str(self.directory / "data"),
         }

@@ -6,7 +6,7 @@ its recorder interface: one pipeline, one wait, the order kept by an advisory lo
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
@@ -39,11 +39,12 @@ import projections.resource_rows  # noqa: F401 - registers what events write int
 from commands.ports import A, Attempt, Origin, OutdatedAttempt, Place, StoreUnavailable
 from domain.amphora import Amphora
 from domain.errors import AddressTaken, ConcurrentChange, ConstraintBroken, NotFound, ProjectBusy, QuotaExceeded
+from domain.health import LoadBalancerHealth
 from domain.load_balancer import RESOURCES, LoadBalancer
 from domain.progress import Kind
 from domain.quota import QuotaDefaults
 from infra.log_level import FreshLevel
-from infra.patience import Pool
+from infra.patience import SESSION, Pool
 from infra.transcoding import EventMapper
 from projections.rows import Change, Statement, Work, rows_of, work_of
 
@@ -52,9 +53,18 @@ ORDER_LOCK = 7_201_602
 """Advisory lock that gives the log its order: taken after the rows, right before the events."""
 
 _RETRY_SECONDS = 5.0
+# An append waits for one lock after another: for all of them no longer than for one.
+_SESSION = f"{SESSION} -c statement_timeout=5s"
 _OUTDATED_ATTEMPT, _QUOTA_MET, _TERM_OVER = "TA001", "TA002", "TA003"
 _COMPLETE = "SELECT complete_action(%s, %s, %s)"
 _REQUIRE_TERM = "SELECT require_term(%s, %s)"
+# Until the transaction ends they are neither changed nor deleted, so that rows follow the log: a change in the meantime
+# would not see the first rows of what was measured. In one order, so that nobody waits for each other. Plain SQL fails
+# by nothing but a fault: one that is gone divides by zero.
+_HOLD_MEASURED = """
+WITH held AS MATERIALIZED (SELECT FROM load_balancers WHERE id = ANY(%s) ORDER BY id FOR SHARE)
+SELECT 1 / (count(*) = %s)::int FROM held
+"""
 
 _APPEND = """
 SELECT append_events(
@@ -67,6 +77,7 @@ class Append:
     """What goes with the events of one save.
 
     limits       those of projects that have set none; None when no limit counts
+    measured     load balancers that must still be there: nothing is recorded about the health of one that is gone
     leading      duty and term of a leader, None for everybody else
     recorded_at  the time that the commit record got: the library hands back nothing but ids
     """
@@ -75,6 +86,7 @@ class Append:
     changes: Sequence[Change]
     completing: Attempt | None
     limits: QuotaDefaults | None = None
+    measured: Collection[UUID] = ()
     leading: tuple[str, int] | None = None
     recorded_at: datetime | None = None
 
@@ -117,6 +129,8 @@ class Recorder(PostgresApplicationRecorder):
             with self.datastore.get_connection() as connection:
                 try:
                     _in_one_pipeline(connection, stored_events, append)
+                except psycopg.errors.DivisionByZero as error:
+                    raise gone(append.measured) from error
                 except psycopg.Error as error:
                     raise _named(error) from error
         except (InterfaceError, OperationalError) as error:  # no connection to be had
@@ -160,7 +174,7 @@ def _in_one_pipeline(connection: psycopg.Connection[Any], stored_events: Sequenc
         with connection.pipeline():
             cursor = connection.cursor()
             with _nothing_by_halves(connection):
-                for statement in [*_leading(append.leading), *_ending(append.completing), *work.statements]:
+                for statement in [*_before_rows(append), *work.statements]:
                     cursor.execute(statement.sql, statement.parameters, prepare=True)
                 cursor.execute(_APPEND, _append_parameters(stored_events, append.origin, work), prepare=True)
     except psycopg.errors.PipelineAborted as error:
@@ -188,12 +202,14 @@ def _time(cursor: psycopg.Cursor[Any]) -> datetime | None:
     return row["recorded_at"] if row else None
 
 
-def _leading(leading: tuple[str, int] | None) -> Iterable[Statement]:
-    return [] if leading is None else [Statement(_REQUIRE_TERM, leading)]
-
-
-def _ending(action: Attempt | None) -> Iterable[Statement]:
-    return [] if action is None else [Statement(_COMPLETE, (action.action_id, action.number, action.done))]
+def _before_rows(append: Append) -> Iterator[Statement]:
+    """What undoes the transaction when it does not hold."""
+    if append.leading is not None:
+        yield Statement(_REQUIRE_TERM, append.leading)
+    if append.measured:
+        yield Statement(_HOLD_MEASURED, (list(append.measured), len(append.measured)))
+    if (action := append.completing) is not None:
+        yield Statement(_COMPLETE, (action.action_id, action.number, action.done))
 
 
 def _append_parameters(stored_events: Sequence[StoredEvent], origin: Origin, work: Work) -> tuple[object, ...]:
@@ -221,7 +237,7 @@ def _named(error: psycopg.Error) -> Exception:
         return TermOver(str(error))
     if error.sqlstate == _QUOTA_MET:
         return QuotaExceeded(RESOURCES[Kind(str(error.diag.message_detail))])
-    if isinstance(error, psycopg.errors.LockNotAvailable) and "quota_uses" in str(error.diag.context):
+    if isinstance(error, _WAITED) and "quota_uses" in str(error.diag.context):
         return ProjectBusy()
     match error.diag.constraint_name:
         case "addresses_one_owner":
@@ -230,13 +246,14 @@ def _named(error: psycopg.Error) -> Exception:
             return ConcurrentChange()
         case str(constraint) if constraint in _ACROSS_AGGREGATES:
             return ConstraintBroken(constraint)
-    if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
+    if isinstance(error, _WAITED):
         return _Waited(str(error))
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return StoreUnavailable(str(error))
     return error
 
 
+_WAITED = psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled
 _ACROSS_AGGREGATES = frozenset(
     {
         "flavors_name",
@@ -263,7 +280,7 @@ class _Tacitus(Application[UUID]):
     name = "tacitus"
 
     def __init__(self, database_url: str, connections: int) -> None:
-        self._pool = Pool(database_url, connections + 1, row_factory=dict_row)
+        self._pool = Pool(database_url, connections + 1, row_factory=dict_row, options=_SESSION)
         super().__init__(_environment(database_url))
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
@@ -284,6 +301,22 @@ def loaded(repository: Repository[UUID], kind: type[A], id: UUID) -> A:
     if not isinstance(aggregate, kind) or getattr(aggregate, "deleted", False):
         raise NotFound(_title_of(kind), id)
     return aggregate
+
+
+def gone(measured: Iterable[UUID]) -> NotFound:
+    """At least one of these load balancers, which somebody has measured."""
+    return NotFound(_title_of(LoadBalancer), " or ".join(sorted(map(str, measured))))
+
+
+def measured_in(events: Iterable[object]) -> frozenset[UUID]:
+    """Load balancers that are measured by somebody who does not decide on them: who does cannot overlook their end."""
+    measured, decided = set(), set()
+    for event in events:
+        if isinstance(event, LoadBalancerHealth.Created | LoadBalancerHealth.HealthChanged):
+            measured.add(event.load_balancer_id)
+        elif isinstance(event, LoadBalancer.Event):
+            decided.add(event.originator_id)
+    return frozenset(measured - decided)
 
 
 def _title_of(kind: type[Aggregate]) -> str:
@@ -340,7 +373,14 @@ class EventStore:
         events = [event for aggregate in aggregates for event in aggregate.collect_events()]
         changes = [change for event in events for change in rows_of(event)]
         limits = self._quota_defaults if origin.enforce_quota else None
-        append = Append(origin=origin, changes=changes, completing=completing, limits=limits, leading=self._leading)
+        append = Append(
+            origin=origin,
+            changes=changes,
+            completing=completing,
+            limits=limits,
+            measured=measured_in(events),
+            leading=self._leading,
+        )
         if events:
             self.mapper.level = self._level.now()
             self._application.events.put(events, append=append)

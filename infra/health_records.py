@@ -6,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from commands.ports import Origin
-from domain.errors import ConcurrentChange
+from domain.errors import ConcurrentChange, NotFound
 from domain.health import FAILOVER_GUARD_ID, FailoverGuard, LoadBalancerHealth
 from infra.event_store import EventStore
 from infra.many_aggregates import ManyAggregates
@@ -29,12 +29,16 @@ class RecordedHealth:
         return dict(health.statuses)
 
     def record(self, measured: Mapping[UUID, Statuses]) -> None:
-        """One append for all; when another health manager was faster with one of them, each for itself."""
+        """One append for all; when another health manager was faster with one of them, or one is gone, each for itself.
+
+        What is gone has no health: the log would have it after the end, and the rows for ever.
+        """
         try:
             self._record_at_once(measured)
-        except ConcurrentChange:
+        except (ConcurrentChange, NotFound):
             for id, statuses in measured.items():
-                self._repeated(partial(self._record_at_once, {id: statuses}))
+                with suppress(NotFound):
+                    self._repeated(partial(self._record_at_once, {id: statuses}))
 
     def _record_at_once(self, measured: Mapping[UUID, Statuses]) -> None:
         changed = self._health_of(list(measured))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, Generic
 from uuid import UUID
 
 import psycopg
@@ -10,11 +10,9 @@ from eventsourcing.persistence import Mapper, StoredEvent
 from psycopg_pool import ConnectionPool
 
 from domain.fields import Position
-from infra.action_queue import insert_actions
-from infra.settings import Settings
 from infra.streams import Stored, Streams, decoded
 from infra.wakeup import Wakeup
-from processes.ports import Recorded, Step
+from processes.ports import Recorded, Step, T
 
 _COLUMNS = "SELECT notification_id, originator_id, originator_version, topic, state FROM tacitus_events"
 _READ = f"{_COLUMNS} WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id LIMIT %s"
@@ -77,7 +75,7 @@ class LogStream:
         ]
 
 
-# Nobody waits for the disk: a server that fails loses position and actions together, and both follow from the log.
+# Nobody waits for the disk: a server that fails loses position and reactions together, and both follow from the log.
 _POSITION = """
 SELECT position, set_config('synchronous_commit', 'off', true) FROM positions
 WHERE consumer = %s AND partition = %s AND partitions = %s FOR UPDATE
@@ -92,24 +90,28 @@ SELECT %s, partition, %s, %s FROM generate_series(0, %s) AS partition
 """
 
 
-class PostgresLedger:
-    """processes.ports.Ledger: position and actions in one transaction.
+class PostgresLedger(Generic[T]):
+    """processes.ports.Ledger: position and reactions in one transaction.
 
-    Positions count for as many partitions as the settings name: with another number each begins where the consumer was
-    in the one that was furthest behind. Then some events are handled again, which does no harm.
+    partitions  positions count for so many: with another number each begins where the consumer was in the one that was
+                furthest behind. Then some events are handled again, which does no harm
+    store       writes reactions within the transaction of the connection
     """
 
-    def __init__(self, pool: ConnectionPool, settings: Settings) -> None:
+    def __init__(
+        self, pool: ConnectionPool, partitions: int, store: Callable[[psycopg.Connection[Any], Sequence[T]], None]
+    ) -> None:
         self._pool = pool
-        self._settings = settings
+        self._partitions = partitions
+        self._store = store
 
-    def advance(self, consumer: str, partition: int, decide: Callable[[Position], Step]) -> bool:
+    def advance(self, consumer: str, partition: int, decide: Callable[[Position], Step[T]]) -> bool:
         with self._pool.connection() as connection, connection.transaction():
             position = self._position(connection, consumer, partition)
             step = decide(position)
             if step.reached == position and not step.taken_up:
                 return False
-            insert_actions(connection, step.actions, self._settings)
+            self._store(connection, step.reactions)
             _keep_parked(connection, consumer, step)
             connection.execute(
                 "UPDATE positions SET position = %s WHERE consumer = %s AND partition = %s",
@@ -120,7 +122,7 @@ class PostgresLedger:
 
     def _position(self, connection: psycopg.Connection[Any], consumer: str, partition: int) -> Position:
         """Locked until the transaction ends."""
-        place = (consumer, partition, self._settings.event_partitions)
+        place = (consumer, partition, self._partitions)
         row = connection.execute(_POSITION, place, prepare=True).fetchone()
         if row is None:
             self._begin(connection, consumer)
@@ -130,13 +132,12 @@ class PostgresLedger:
 
     def _begin(self, connection: psycopg.Connection[Any], consumer: str) -> None:
         """Unless somebody else has done so meanwhile."""
-        partitions = self._settings.event_partitions
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_BEGIN_LOCK,))
         sql = "SELECT count(*) FROM positions WHERE consumer = %s AND partitions = %s"
-        (begun,) = connection.execute(sql, (consumer, partitions)).fetchone() or (0,)
-        if begun != partitions:
+        (begun,) = connection.execute(sql, (consumer, self._partitions)).fetchone() or (0,)
+        if begun != self._partitions:
             (position,) = connection.execute(_ANEW, {"consumer": consumer}).fetchone() or (0,)
-            connection.execute(_BEGIN, (consumer, partitions, position, partitions - 1))
+            connection.execute(_BEGIN, (consumer, self._partitions, position, self._partitions - 1))
 
     def parked(self, consumer: str) -> AbstractSet[UUID]:
         sql = "SELECT DISTINCT stream FROM parked_events WHERE consumer = %s"
@@ -149,7 +150,7 @@ class PostgresLedger:
             return [Position(at) for (at,) in connection.execute(sql, (consumer, stream, limit), prepare=True)]
 
 
-def _keep_parked(connection: psycopg.Connection[Any], consumer: str, step: Step) -> None:
+def _keep_parked(connection: psycopg.Connection[Any], consumer: str, step: Step[T]) -> None:
     if step.put_aside:
         sql = "INSERT INTO parked_events SELECT %s, * FROM unnest(%s::uuid[], %s::bigint[]) ON CONFLICT DO NOTHING"
         streams = [item.stream for item in step.put_aside]

@@ -25,7 +25,7 @@ from domain.fields import Position
 from domain.load_balancer import RESOURCES, LoadBalancer
 from domain.progress import Kind
 from domain.quota import QuotaDefaults
-from infra.event_store import Append, loaded
+from infra.event_store import Append, gone, loaded, measured_in
 from infra.memory_rows import Tables, changed_tables
 from infra.streams import Stored, decoded, stream_of
 from infra.transcoding import EventMapper
@@ -153,6 +153,8 @@ class Recorder(POPOApplicationRecorder):
         with memory.lock:
             if append.completing is not None:
                 memory.held_by(append.completing)
+            if {(id,) for id in append.measured} - memory.tables.get(Kind.LOAD_BALANCER, {}).keys():
+                raise gone(append.measured)
             tables = changed_tables(memory.tables, append.changes, command_id, append.limits)
             if command_id in memory.commits:
                 raise ConcurrentChange
@@ -214,7 +216,9 @@ class MemoryStore:
         events = [event for aggregate in aggregates for event in aggregate.collect_events()]
         changes = [change for event in events for change in rows_of(event)]
         limits = self._quota_defaults if origin.enforce_quota else None
-        append = Append(origin=origin, changes=changes, completing=completing, limits=limits)
+        append = Append(
+            origin=origin, changes=changes, completing=completing, limits=limits, measured=measured_in(events)
+        )
         if events:
             self._application.events.put(events, append=append)
         elif completing is not None:
@@ -273,12 +277,12 @@ class MemoryLedger:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def advance(self, consumer: str, partition: int, decide: Callable[[Position], Step]) -> bool:
+    def advance(self, consumer: str, partition: int, decide: Callable[[Position], Step[Action]]) -> bool:
         memory, place = self._memory, (consumer, partition)
         with memory.lock:
             position = memory.positions.get(place, Position(0))
             step = decide(position)
-            memory.ask_for(step.actions)
+            memory.ask_for(step.reactions)
             memory.positions[place] = step.reached
             memory.parked |= {(consumer, item.stream, item.position) for item in step.put_aside}
             memory.parked -= {(consumer, item.stream, item.position) for item in step.taken_up}
@@ -298,14 +302,16 @@ class MemoryActionQueue:
         self._memory = memory
         self._news = Event()
 
-    def claim(self, owner: str, limit: int, *, doubtful: int | None = None) -> Sequence[Claim]:
+    def claim(
+        self, owner: str, limit: int, *, doubtful: int | None = None, held: Sequence[Claim] = ()
+    ) -> Sequence[Claim]:
         """In each lane what goes next, unless one of it is running; an expired lease frees its own row only."""
-        memory = self._memory
+        memory, kept = self._memory, {claim.attempt.action_id for claim in held}
         with memory.lock:
             now = memory.clock.now
             first: dict[str, ActionRow] = {}
             for row in sorted(memory.actions.values(), key=lambda row: row.order):
-                if row.is_free(now) and not self._is_taken(row):
+                if row.is_free(now) and row.id not in kept and not self._is_taken(row):
                     first.setdefault(row.action.lane, row)
             in_order = sorted(first.values(), key=lambda row: row.order)
             failed_before = [row for row in in_order if row.failures][:doubtful]

@@ -1,19 +1,36 @@
 """What consumers have put aside, for whoever has to decide about it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
+from eventsourcing.domain import CanMutateProtocol
+from eventsourcing.persistence import StoredEvent
+from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from commands.ports import Aggregates, Origin
 from domain.errors import NotFound, NotParked
 from domain.fields import Position
 from domain.parked_stream import ParkedStream
+from infra.transcoding import EventMapper
 
 _LIST = """
-SELECT consumer, stream, min(position), count(*) FROM parked_events GROUP BY consumer, stream ORDER BY min(position)
+SELECT p.consumer, p.stream, p.position, p.waiting, coalesce(failed.topic, ''), coalesce(first.topic, ''),
+       b.document ->> 'name'
+FROM (SELECT consumer, stream, min(position) AS position, count(*) AS waiting FROM parked_events
+      WHERE %(stream)s::uuid IS NULL OR stream = %(stream)s GROUP BY consumer, stream) p
+LEFT JOIN tacitus_events failed ON failed.notification_id = p.position
+LEFT JOIN tacitus_events first ON first.originator_id = p.stream AND first.originator_version = 1
+LEFT JOIN load_balancers b ON b.id = p.stream
+ORDER BY p.position
+"""
+_STORIES = """
+SELECT e.originator_id, e.originator_version, e.topic, e.state, (
+    SELECT recorded_at FROM commits WHERE position >= e.notification_id ORDER BY position LIMIT 1)
+FROM tacitus_events e WHERE e.originator_id = ANY(%s) ORDER BY e.originator_id, e.originator_version
 """
 _WAITING = """
 SELECT e.notification_id, e.topic, e.originator_id, (
@@ -27,16 +44,26 @@ WHERE p.consumer = %s AND p.stream = %s ORDER BY p.position LIMIT %s
 class Parked:
     """One stream that one consumer does not go on with.
 
-    position  of the event that failed
-    waiting   events put aside, that one included
-    reason    what the consumer said
+    position      of the event that failed
+    topic         its name
+    waiting       events put aside, that one included
+    reason        what the consumer said; empty in the moment before that is recorded
+    since         when it was put aside, likewise
+    is_asked_for  whether somebody has decided already, and the consumer has not come to it
+    begun_with    name of the first event of the stream
+    name          of the load balancer, None where it is gone, or the stream is of something else
     """
 
     consumer: str
     stream_id: UUID
     position: Position
+    topic: str
     waiting: int
     reason: str
+    since: datetime | None
+    is_asked_for: bool
+    begun_with: str
+    name: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +74,49 @@ class Waiting:
     topic: str
     aggregate_id: UUID
     recorded_at: datetime
+
+
+def all_parked(connection: Connection[Any], stream_id: UUID | None = None) -> Iterator[Parked]:
+    """Those that wait longest first; of one stream where that is named."""
+    rows = connection.execute(_LIST, {"stream": stream_id}).fetchall()
+    ids = [ParkedStream.create_id(consumer, stream) for consumer, stream, *_ in rows]
+    stories = _stories(connection, ids)
+    for id, (consumer, stream, position, waiting, topic, begun_with, name) in zip(ids, rows, strict=True):
+        story = stories.get(id, _Story())
+        yield Parked(
+            consumer=consumer,
+            stream_id=stream,
+            position=Position(position),
+            topic=topic,
+            waiting=waiting,
+            reason=story.parked.reason if story.parked else "",
+            since=story.since,
+            is_asked_for=story.parked is not None and story.parked.is_asked_for,
+            begun_with=begun_with,
+            name=name,
+        )
+
+
+@dataclass
+class _Story:
+    """What was recorded about one parked stream. since: when it was parked for the last time while it was not."""
+
+    parked: ParkedStream | None = None
+    since: datetime | None = None
+
+    def go_on(self, event: CanMutateProtocol[Any], recorded_at: datetime) -> None:
+        if self.parked is None or self.parked.position is None:
+            self.since = recorded_at
+        self.parked = event.mutate(self.parked)
+
+
+def _stories(connection: Connection[Any], ids: Sequence[UUID]) -> Mapping[UUID, _Story]:
+    mapper = EventMapper()
+    found: dict[UUID, _Story] = {}
+    for id, version, topic, state, recorded_at in connection.execute(_STORIES, (ids,)):
+        event = mapper.to_domain_event(StoredEvent(id, version, topic, bytes(state)))
+        found.setdefault(id, _Story()).go_on(cast("CanMutateProtocol[Any]", event), recorded_at)
+    return found
 
 
 class ParkedStreams:
@@ -60,10 +130,7 @@ class ParkedStreams:
     def all(self) -> Iterator[Parked]:
         """Those that wait longest first."""
         with self._pool.connection() as connection:
-            rows = connection.execute(_LIST).fetchall()
-        for consumer, stream_id, position, waiting in rows:
-            reason = self._of(consumer, stream_id).reason
-            yield Parked(consumer=consumer, stream_id=stream_id, position=position, waiting=waiting, reason=reason)
+            yield from all_parked(connection)
 
     def waiting(self, consumer: str, stream_id: UUID, limit: int) -> Sequence[Waiting]:
         """The first events that were put aside."""

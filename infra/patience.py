@@ -7,8 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.abc import RV, PQGen
+from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 ANSWER_SECONDS = 12.0
@@ -65,6 +67,7 @@ class Pool(ConnectionPool[Any]):
         super().__init__(
             database_url,
             connection_class=ImpatientConnection,
+            configure=_read_documents_fast,
             min_size=1,
             max_size=size,
             timeout=_POOL_SECONDS,
@@ -87,6 +90,11 @@ class Pool(ConnectionPool[Any]):
             else:
                 self.is_away = False
                 return connection
+
+
+def _read_documents_fast(connection: psycopg.Connection[Any]) -> None:
+    """A list of load balancers spends a fifth of its time with the standard library's decoder."""
+    set_json_loads(msgspec.json.decode, connection)
 
 
 def _is_gone(pool: ConnectionPool[Any]) -> None:

@@ -21,7 +21,7 @@ from psycopg import Connection
 from infra.event_store import ORDER_LOCK
 from infra.rebuild_difference import Differences, differences
 from infra.rebuild_fold import Fold
-from infra.rebuild_log import Batch, Log, end_of_log
+from infra.rebuild_log import Batch, CannotBeHandled, Log, end_for, hold_end, parked_streams
 from infra.rebuild_moment import IN_THE_WAY, Moment, NotNow
 from infra.rebuild_tables import Layout, TablesBeside
 from infra.transcoding import EventMapper
@@ -86,6 +86,7 @@ class _Run:
     """
 
     connection: Connection[Any]
+    projection: Projection
     log: Log
     tables: TablesBeside
     id: UUID = field(default_factory=uuid4)
@@ -109,6 +110,13 @@ class _Run:
         self.position = batch.position
         self.events += batch.events
         self.note("events = events + %(events)s", events=batch.events)
+
+    def require_nothing_parked(self) -> None:
+        """Rows that serve lack what waits, and nobody knows yet what becomes of it. Raises RebuildFailed."""
+        if streams := parked_streams(self.projection, self.connection):
+            raise RebuildFailed(
+                f"events of {streams} streams are parked, so the rows that serve lack them: see `tacitus parked list`"
+            )
 
     def note(self, change: str, **values: object) -> None:
         """How far it is, in the transaction that went so far. Raises CalledOff."""
@@ -196,10 +204,14 @@ class Rebuild:
             psycopg.connect(self._database_url, autocommit=True, options=_SESSION, application_name=name) as reading,
         ):
             _take(connection, self._projection.name)
-            log = Log(reading, self._mapper, self._projection.changes_of)
-            run = _Run(connection, log, TablesBeside(self._projection, _live_schema(connection)))
+            log = Log(reading, self._mapper, self._projection)
+            run = _Run(connection, self._projection, log, TablesBeside(self._projection, _live_schema(connection)))
+            run.require_nothing_parked()
             self._find_place(run, resume)
-            yield run
+            try:
+                yield run
+            except CannotBeHandled as error:
+                raise RebuildFailed(str(error)) from error
 
     def _find_place(self, run: _Run, resume: bool) -> None:
         """Where the run before came to, if its rows are still right for this log, these tables and this release."""
@@ -243,12 +255,16 @@ class Rebuild:
     # Comparing and switching
 
     def _compared(self, run: _Run) -> Differences:
-        """All rows, as they are in one snapshot: it has each commit whole, and none without those before it."""
+        """All rows, as they are in one snapshot: it has each commit whole, and none without those before it.
+
+        Of rows that the projector writes it has those up to the position that it has too.
+        """
         self._tell(Progress(Step.COMPARING, run.position, run.position))
         try:
             with run.connection.transaction():
                 run.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                for batch in run.log.batches(run.position, end_of_log(run.connection), EVENTS_AT_ONCE):
+                run.require_nothing_parked()
+                for batch in run.log.batches(run.position, end_for(self._projection, run.connection), EVENTS_AT_ONCE):
                     run.write(batch)
                 found = differences(run.connection, run.tables.live, run.layouts)
         except psycopg.errors.SerializationFailure as error:
@@ -276,18 +292,14 @@ class Rebuild:
 
 
 def _switched_at_once(run: _Run, accept_differences: bool) -> Outcome:
-    """In one short transaction: the last few events, a look at the rows touched since all were compared, the names.
-
-    The locks are taken in the order in which appends take theirs: rows, then the order of the log.
-    """
+    """In one short transaction: the last few events, a look at the rows touched since all were compared, the names."""
     connection, tables = run.connection, run.tables
     with connection.transaction():
         moment = Moment(connection)
         moment.limit(share=0.5)
-        tables.keep_writers_out(connection)
-        held_since = time.monotonic()
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (ORDER_LOCK,))
+        held_since = _keep_writers_out(run)
         moment.limit()
+        run.require_nothing_parked()
         _write_last_events(run)
         found = differences(connection, tables.live, run.layouts, run.touched)
         if not found or accept_differences:
@@ -300,6 +312,23 @@ def _switched_at_once(run: _Run, accept_differences: bool) -> Outcome:
     if found and not accept_differences:
         return run.outcome(found)
     return replace(run.outcome(found), switched=True, held_seconds=time.monotonic() - held_since)
+
+
+def _keep_writers_out(run: _Run) -> float:
+    """Take the locks in the order in which writers take theirs. Returns since when they have to wait.
+
+    Appends: rows, then the order of the log. The projector: its position, then rows. One that has none yet writes its
+    first rows in the same transaction, which waits for ours, or which ours has waited for.
+    """
+    if run.projection.consumer:
+        hold_end(run.projection, run.connection)
+        held_since = time.monotonic()
+        run.tables.keep_writers_out(run.connection)
+    else:
+        run.tables.keep_writers_out(run.connection)
+        held_since = time.monotonic()
+        run.connection.execute("SELECT pg_advisory_xact_lock(%s)", (ORDER_LOCK,))
+    return held_since
 
 
 def _write_last_events(run: _Run) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"  # local drivers serve this machine only
 READY_SECONDS = 60
-SERVICES = ("worker", "health-manager", "housekeeping")
+SERVICES = ("worker", "health-manager", "housekeeping", "projector")
 KAFKA_SERVICES = ("relay",)
 
 _SMALL: Mapping[str, Any] = {"heartbeat_interval": 1.0, "heartbeat_timeout": 4.0, "amphora_maxconn": 2_000}

@@ -55,12 +55,12 @@ def timeline(connection: psycopg.Connection[Any], load_balancer_id: UUID) -> Seq
     """Everything the log holds about a load balancer, in its order, also after its deletion."""
     amphorae = [id for (id,) in connection.execute(_AMPHORAE, {"id": load_balancer_id})]
     streams = [load_balancer_id, LoadBalancerHealth.create_id(load_balancer_id), *amphorae]
-    told, mapper = _Teller(), EventMapper()
+    teller, mapper = Teller(), EventMapper()
     moments = []
     for position, id, version, topic, state, at, request_id, user_id in connection.execute(_READ, (streams,)):
         event = mapper.to_domain_event(StoredEvent(id, version, topic, bytes(state)))
-        who = user_id or ("somebody" if request_id and isinstance(event, _ASKED_FOR) else "Tacitus")
-        moments.append(Moment(at, who, _stream_of(event), told.tell(event), position, event))
+        who = who_did(event, user_id, request_id)
+        moments.append(Moment(at, who, _stream_of(event), teller.tell(event), position, event))
     return moments
 
 
@@ -75,6 +75,11 @@ _ASKED_FOR = (
 """What comes of a request has its id too, and is done by the service itself."""
 
 
+def who_did(event: object, user_id: str | None, request_id: str) -> str:
+    """As in a Moment. user_id: of the actor, None when the commit names none or the person was forgotten."""
+    return user_id or ("somebody" if request_id and isinstance(event, _ASKED_FOR) else "Tacitus")
+
+
 def _stream_of(event: object) -> str:
     match event:
         case Amphora.Event():
@@ -85,8 +90,11 @@ def _stream_of(event: object) -> str:
 
 
 @dataclass
-class _Teller:
-    """Says in a sentence what an event means; remembers what things are called."""
+class Teller:
+    """Says in a sentence what an event means; remembers what things are called.
+
+    names  id of an object -> what it is called, learned from the events that NAMING lists
+    """
 
     names: dict[UUID, str] = field(default_factory=dict)
 
@@ -100,7 +108,8 @@ class _Teller:
     def _created(self, event: events.Created) -> str:
         self.names[event.originator_id] = "load balancer"
         amphorae = ", ".join(self._amphora(id) for id in event.amphora_ids)
-        return f"asked for: {event.settings.name or 'without a name'}, VIP {event.vip.address}, on {amphorae}"
+        said = f"asked for: {event.settings.name or 'without a name'}, VIP {event.vip.address}"
+        return f"{said}, on {amphorae}" if amphorae else said
 
     @tell.register
     def _changed(self, event: events.Changed) -> str:
@@ -297,6 +306,16 @@ class _Teller:
     def _amphora(id: UUID) -> str:
         return f"amphora {str(id)[:8]}"
 
+
+NAMING: tuple[type[events.Event], ...] = (
+    events.Created,
+    events.ListenerAdded,
+    events.PoolAdded,
+    events.MembersChanged,
+    events.HealthMonitorAdded,
+    events.L7PolicyAdded,
+)
+"""Whoever has not heard these before is told of objects by the beginning of their ids."""
 
 _STEPS: dict[type[Amphora.Event], str] = {
     Amphora.Booted: "boots",

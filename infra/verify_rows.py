@@ -28,7 +28,7 @@ _NOT_COMPARED = frozenset({"created_by", "updated_by", "command_id", "created_at
 _NO_VALUE: tuple[object, ...] = (None, 0, "", {}, [])
 _CHANGES_OF = PROJECTIONS["resource-rows"].changes_of
 _SAMPLED = (*Kind, "amphorae", "addresses", "confirmations", "operating_statuses", "reported_statuses")
-_BELOW = (*TREE_TABLES, "addresses", "confirmations")
+_BELOW = (*TREE_TABLES, "addresses", "confirmations", "operating_statuses")
 _COUNTS = " UNION ALL ".join(
     f"SELECT b.project_id, '{kind}' AS kind, count(*) AS number"
     f" FROM {kind} x JOIN load_balancers b ON b.id = x.{column} GROUP BY 1"

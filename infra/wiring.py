@@ -30,7 +30,7 @@ from infra.action_queue import PostgresActionQueue
 from infra.barbican import Barbican
 from infra.boot_files import AmphoraBootFiles, NoBootFiles
 from infra.catalogue import PostgresCatalogue
-from infra.consumer import RunningProcesses, open_stream
+from infra.consumer import RunningConsumer, action_ledger, open_stream
 from infra.controlled import ControlledApi, Holding, Told, control_routes
 from infra.event_store import EventStore
 from infra.gates import behind_gates
@@ -39,7 +39,6 @@ from infra.identity import Allows, nothing
 from infra.leadership import HEALTH_LOCK, HOUSEKEEPING_LOCK, Leadership, Term
 from infra.local_compute import LocalCompute
 from infra.local_network import LocalNetwork
-from infra.log_stream import PostgresLedger
 from infra.noop_compute import NoopComputeDriver
 from infra.noop_network import NoopNetwork
 from infra.patience import SESSION, Pool
@@ -58,7 +57,7 @@ from processes.parking import Parking
 from processes.ports import ComputeDriver
 from processes.reconciliation import Comparison, Reconciler
 from processes.repair import RepairActions, RepairProcess
-from processes.runner import Process, ProcessRunner
+from processes.runner import Process, Runner, side_by_side
 from processes.worker import Perform, Worker
 
 if TYPE_CHECKING:
@@ -152,22 +151,24 @@ def run_worker(settings: Settings, stop: Event, shown: "Telemetry | None" = None
         AgentConfigurationProcess(),
         RepairProcess(),
     ]
-    ledger, parking = PostgresLedger(pool, settings), Parking(CONSUMER, store)
-    runner = ProcessRunner(CONSUMER, processes, stream, ledger, parking)
-    queue = PostgresActionQueue(pool, settings, actions)
+    ledger, parking = action_ledger(settings, pool), Parking(CONSUMER, store)
+    runner = Runner(CONSUMER, side_by_side(processes), stream, ledger, parking)
+    leases = connection_pool(settings, 1)
+    queue = PostgresActionQueue(pool, settings, actions, leases)
     outside = _outside(settings, pool)
     performers = _performers(settings, store, pool, outside)
     if settings.profile == Profile.NOOP:
         holding = Holding(pool)
         performers = {kind: holding.held(perform) for kind, perform in performers.items()}
     worker = Worker(queue, performers, threads=settings.worker_threads)
-    beside = RunningProcesses(runner, stop)
+    beside = RunningConsumer(runner, stop)
     try:
         worker.run(stop)
         beside.finish()
     finally:
         stream.close()
         actions.close()
+        leases.close()
         pool.close()
         store.close()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from commands.ports import Attempt
@@ -140,26 +140,30 @@ class EventStream(Protocol):
         ...
 
 
+T = TypeVar("T")
+"""What a consumer makes of an event: actions, or changes of rows."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class Step(Generic[T]):
     """What a consumer makes of the events behind its position.
 
     reached    its new position
-    actions    what follows from the events
+    reactions  what follows from the events
     put_aside  events that wait until their stream can go on
     taken_up   events of one stream, put aside before, that wait no more
     """
 
     reached: Position
-    actions: Sequence[Action] = ()
+    reactions: Sequence[T] = ()
     put_aside: Sequence[Recorded] = ()
     taken_up: Sequence[Recorded] = ()
 
 
-class Ledger(Protocol):
+class Ledger(Protocol[T]):
     """Keeps how far a consumer is, together with what it decided."""
 
-    def advance(self, consumer: str, partition: int, decide: Callable[[Position], Step]) -> bool:
+    def advance(self, consumer: str, partition: int, decide: Callable[[Position], Step[T]]) -> bool:
         """Give `decide` the consumer's position and store the step that it takes, in one transaction.
 
         Two of the same consumer take turns in a partition. Returns whether anything changed.
@@ -198,8 +202,13 @@ class Claim:
 class ActionQueue(Protocol):
     """Durable actions: claimed by short transactions, one at a time in each lane."""
 
-    def claim(self, owner: str, limit: int, *, doubtful: int | None = None) -> Sequence[Claim]:
-        """At most `limit` actions, of which at most `doubtful` failed before: None for as many as there are."""
+    def claim(
+        self, owner: str, limit: int, *, doubtful: int | None = None, held: Sequence[Claim] = ()
+    ) -> Sequence[Claim]:
+        """At most `limit` actions, of which at most `doubtful` failed before: None for as many as there are.
+
+        None of those that the worker holds, whatever became of their leases: nobody takes from himself.
+        """
         ...
 
     def renew(self, claims: Sequence[Claim]) -> None:

@@ -71,8 +71,10 @@ class Worker:
                     stop.wait(_FIRST_PAUSE_SECONDS)
 
     def _claim_and_start(self, pool: ThreadPoolExecutor) -> None:
-        free, doubtful = self._room()
-        claims = self._queue.claim(self._owner, free, doubtful=doubtful) if free else []
+        with self._lock:
+            held = list(self._running.values())
+        free, doubtful = self._room(held)
+        claims = self._queue.claim(self._owner, free, doubtful=doubtful, held=held) if free else []
         for claim in claims:
             with self._lock:
                 self._running[claim.attempt] = claim
@@ -80,15 +82,13 @@ class Worker:
         if not claims:
             self._queue.wait(_LONGEST_WAIT_SECONDS)
 
-    def _room(self) -> tuple[int, int]:
+    def _room(self, held: Sequence[Claim]) -> tuple[int, int]:
         """Threads that are free, and how many of them may take what failed before.
 
         That may fail again, after waiting for somebody who does not answer: half of the threads stay for the others.
         """
-        with self._lock:
-            running = list(self._running.values())
-        doubtful = sum(1 for claim in running if claim.failures)
-        return self._threads - len(running), max(0, self._threads // 2 - doubtful)
+        doubtful = sum(1 for claim in held if claim.failures)
+        return self._threads - len(held), max(0, self._threads // 2 - doubtful)
 
     @contextmanager
     def _keeping_leases(self) -> Iterator[None]:

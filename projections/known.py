@@ -11,6 +11,7 @@ import projections.health
 import projections.quota_rows
 import projections.resource_rows  # noqa: F401 - registers what events write into rows
 from domain.progress import Kind
+from projections.changes import changes_of
 from projections.rows import Change, rows_of
 
 
@@ -21,12 +22,15 @@ class Projection:
     changes_of  what one event changes in them: the same pure function that wrote the rows that serve. What it says of
                 tables that are not listed here is ignored
     found_by    columns by which changes delete rows, besides the key of a table
+    consumer    under this name the table `positions` keeps how far the rows are, when the projector writes them in its
+                own time; empty when they are written with each append
     """
 
     name: str
     tables: tuple[str, ...]
     changes_of: Callable[[object], Sequence[Change]]
     found_by: tuple[str, ...] = ("load_balancer_id",)
+    consumer: str = ""
 
 
 _RESOURCE_ROWS = Projection(
@@ -50,7 +54,15 @@ _RESOURCE_ROWS = Projection(
     rows_of,
 )
 
-PROJECTIONS: Mapping[str, Projection] = MappingProxyType({_RESOURCE_ROWS.name: _RESOURCE_ROWS})
+_CHANGES = Projection(
+    "changes",
+    ("changed_load_balancers", "changes"),
+    changes_of,
+    found_by=(),
+    consumer="changes",
+)
+
+PROJECTIONS: Mapping[str, Projection] = MappingProxyType({each.name: each for each in (_RESOURCE_ROWS, _CHANGES)})
 
 NOT_FROM_EVENTS: Mapping[str, str] = MappingProxyType(
     {

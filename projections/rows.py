@@ -1,7 +1,8 @@
 """The vocabulary in which events say what they change in the rows, and the SQL that carries it out.
 
 `rows_of` is pure; the event store calls it inside the append transaction, a rebuild from event 1: one function and
-identical rows. The registrations stand beside what they show (`resource_rows.py`, `health.py`).
+identical rows. The registrations stand beside what they show (`resource_rows.py`, `health.py`). Projections that follow
+the log in their own time speak the same words by functions of their own (`changes.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -136,6 +137,12 @@ _TYPES = {
     "updated_by": "uuid",
     "command_id": "uuid",
     "limits": "jsonb",
+    "originator_id": "uuid",
+    "originator_version": "bigint",
+    "at": "timestamptz",
+    "event": "text",
+    "name": "text",
+    "deleted_at": "timestamptz",
 }
 _KEYS = {
     "confirmations": ("load_balancer_id", "applied"),
@@ -145,6 +152,7 @@ _KEYS = {
     "quotas": ("project_id",),
     "quota_uses": ("project_id", "kind"),
     "control": ("kind",),
+    "changes": ("originator_id", "originator_version"),
 }
 _Shape = tuple[type, str, tuple[str, ...]]
 
@@ -176,10 +184,11 @@ class Work:
     created: str | None
 
 
-def work_of(changes: Sequence[Change], command_id: UUID, limits: QuotaDefaults | None = None) -> Work:
+def work_of(changes: Sequence[Change], command_id: UUID | None, limits: QuotaDefaults | None = None) -> Work:
     """Neighbours of one shape share a statement.
 
-    limits  those of projects that have set none; None when no limit counts
+    command_id  stands for THIS_COMMIT; None when no change asks for it
+    limits      those of projects that have set none; None when no limit counts
     """
     found: list[Statement] = []
     uses: list[Use] = []
@@ -267,7 +276,7 @@ def _shape(change: Change) -> _Shape:
     return type(change), change.table, tuple(change.row)
 
 
-def _with_commit(row: Row, command_id: UUID) -> Row:
+def _with_commit(row: Row, command_id: UUID | None) -> Row:
     return {column: command_id if value is THIS_COMMIT else value for column, value in row.items()}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -18,6 +19,13 @@ UNTIL = NOW + timedelta(days=1)
 def _named(name: str) -> x509.Name:
     organisation = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Tests & Co")
     return x509.Name([organisation, x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _host(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 @dataclass(frozen=True)
@@ -39,12 +47,11 @@ class TestAuthority:
         certificate = self._signed(self.name, self._key.public_key(), is_authority=True)
         return self._written(f"{self.name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> Path:
-        """A certificate for this host name, followed by its key."""
+    def issue(self, name: str, password: bytes | None = None) -> Path:
+        """A certificate for this host, by its name or address, followed by its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        secret = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        closed = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+        secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, closed)
         pem = self._signed(name, key.public_key()).public_bytes(serialization.Encoding.PEM)
         return self._written(f"{self.name}-{name}.pem", pem + secret)
 
@@ -64,7 +71,7 @@ class TestAuthority:
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(NOW - timedelta(days=1))
         builder = builder.not_valid_after(UNTIL)
         builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName([_host(name)]), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
     def _written(self, name: str, content: bytes) -> Path:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from projections.known import PROJECTIONS
 from tests.chaos.clients import Client, Expected
 from tests.system.api import LOST, Refused, until
 from tests.system.service import Service
@@ -62,7 +63,8 @@ def _require_created_once(service: Service, expected: Sequence[Expected]) -> Non
 def require_verified(service: Service) -> None:
     """By the operators' own tools: the log keeps its rules, and rows are what it says."""
     settings = ["--config-file", str(service.directory / "tacitus.conf")]
-    for verb in (["verify", "--rows", "all"], ["replay", "resource-rows", "--verify"]):
+    replays = [["replay", name, "--verify"] for name in PROJECTIONS]
+    for verb in (["verify", "--rows", "all"], *replays):
         done = subprocess.run(
             [sys.executable, "-m", "infra.cli", *verb, *settings], capture_output=True, text=True, timeout=300
         )

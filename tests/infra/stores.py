@@ -10,12 +10,14 @@ from psycopg_pool import ConnectionPool
 
 from commands.ports import Aggregates, Places
 from infra.action_queue import CHANNEL, PostgresActionQueue
+from infra.consumer import action_ledger
 from infra.event_store import CHANNEL as EVENTS_CHANNEL
 from infra.event_store import EventStore
-from infra.log_stream import LogStream, PostgresLedger
+from infra.log_stream import LogStream
 from infra.memory import MemoryActionQueue, MemoryLedger, MemoryStore, MemoryStream
 from infra.settings import Settings
 from infra.wakeup import Wakeup
+from processes.actions import Action
 from processes.configuration import OldTrees
 from processes.ports import ActionQueue, EventStream, Ledger
 
@@ -31,7 +33,7 @@ class Home:
 
     store: Store
     stream: EventStream
-    ledger: Ledger
+    ledger: Ledger[Action]
     queue: ActionQueue
 
     def advance(self, seconds: float) -> None:
@@ -86,7 +88,7 @@ class InPostgres(Home):
         self.close = store.close
         self.pool = pool
         self.stream = LogStream(pool, store.mapper, wakeups[0])
-        self.ledger = PostgresLedger(pool, settings)
+        self.ledger = action_ledger(settings, pool)
         self.queue = PostgresActionQueue(pool, settings, wakeups[1])
 
     def advance(self, seconds: float) -> None:

@@ -10,13 +10,14 @@ from commands.ports import Origin
 from domain.load_balancer import LoadBalancer
 from domain.load_balancer_events import LoadBalancerSettings
 from infra.cli import main
+from infra.consumer import action_ledger
 from infra.event_store import EventStore
-from infra.log_stream import LogStream, PostgresLedger
+from infra.log_stream import LogStream
 from infra.settings import Settings
 from infra.wiring import connection_pool
 from processes.actions import Action
 from processes.parking import Parking
-from processes.runner import ProcessRunner
+from processes.runner import Runner, side_by_side
 from tests.given import a_load_balancer
 
 pytestmark = pytest.mark.postgres
@@ -40,8 +41,8 @@ class World:
         self._store = store
         self._files = files
         stream = LogStream(pool, store.mapper)
-        ledger, parking = PostgresLedger(pool, settings), Parking("processes", store)
-        self._runner = ProcessRunner("processes", [self.process], stream, ledger, parking)
+        ledger, parking = action_ledger(settings, pool), Parking("processes", store)
+        self._runner = Runner("processes", side_by_side([self.process]), stream, ledger, parking)
 
     def a_parked_load_balancer(self) -> LoadBalancer:
         load_balancer = a_load_balancer()

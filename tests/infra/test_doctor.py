@@ -7,8 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from amphora.driver import NoopAmphoraDriver
+from domain.fields import Position
 from domain.health import FailoverGuard
 from domain.load_balancer_events import LoadBalancerSettings
+from domain.parked_stream import ParkedStream
 from infra.doctor import Doctor
 from infra.noop_compute import NoopComputeDriver
 from processes.ports import BootOrder, ComputeFault
@@ -123,8 +125,14 @@ def behind(ward: Ward) -> None:
     ward.annals.age(1)
 
 
-def parked(ward: Ward) -> None:
-    ward.annals.sql("INSERT INTO parked_events VALUES ('processes', %s, 7)", ward.annals.serving.id)
+def park(ward: Ward, stream_id: UUID, *positions: int) -> ParkedStream:
+    """The first of these positions is that of the event that failed."""
+    for position in positions:
+        ward.annals.sql("INSERT INTO parked_events VALUES ('processes', %s, %s)", stream_id, position)
+    reason = "ValueError: no such listener\nand more"
+    parked = ParkedStream.of(consumer="processes", stream_id=stream_id, position=Position(positions[0]), reason=reason)
+    ward.annals.save(parked)
+    return parked
 
 
 def old_level(ward: Ward) -> None:
@@ -138,7 +146,6 @@ WRONG: dict[str, tuple[Callable[[Ward], None], str, str]] = {
         "tacitus worker",
     ),
     "lag": (behind, "consumer 'processes' is ", "is its process running"),
-    "parked": (parked, "are parked for 'processes', the first at position 7", "tacitus parked show "),
     "level": (old_level, "the log has level 1: newer formats are not written", "tacitus upgrade status"),
     "suspended": (suspend, "automatic failover is suspended", "look at the network"),
     "orphan": (lambda it: it.boot(uuid4()), "runs although nothing wants it", "tacitus orphans --remove"),
@@ -161,6 +168,95 @@ def test_what_is_wrong_is_named_with_what_helps(ward: Ward, what: str) -> None:
     said, helps = complaint.split("\n")
     assert words in said
     assert help in helps
+
+
+def position_of(ward: Ward, aggregate_id: UUID) -> int:
+    """Of the first event of an aggregate."""
+    sql = "SELECT min(notification_id) FROM tacitus_events WHERE originator_id = %s"
+    (position,) = ward.annals.connection.execute(sql, (aggregate_id,)).fetchone() or (0,)
+    return int(position)
+
+
+def test_parked_stream_is_named_with_its_consumer_its_reason_and_what_can_be_decided(ward: Ward) -> None:
+    serving, first = ward.annals.serving, position_of(ward, ward.annals.serving.id)
+    park(ward, serving.id, first, first + 1)
+
+    (complaint,) = ward.complaints(serving.id)
+
+    words, *help = complaint.split("\n    ")
+    named = f"load balancer {serving.id} {serving.settings.name!r} is parked for 'processes' since 20"
+    assert words.startswith(named)
+    assert words.endswith(
+        f": LoadBalancerCreated at position {first} cannot be handled (ValueError: no such listener);"
+        " 2 events wait, that one included"
+    )
+    assert [line.partition("  # ")[0] for line in help] == [
+        f"tacitus parked show {serving.id} --consumer processes",
+        f"tacitus parked retry {serving.id} --consumer processes --why TEXT",
+        f"tacitus parked skip {serving.id} --consumer processes --why TEXT",
+    ]
+    assert ward.complaints() == [complaint]
+    assert ward.complaints(ward.annals.remote.id) == []
+
+
+def test_parked_stream_tells_the_time_at_which_it_was_put_aside(ward: Ward) -> None:
+    parked = park(ward, ward.annals.serving.id, 7)
+    parked.release()
+    parked.park(Position(8), "KeyError: 'again'")
+    ward.annals.save(parked)
+    parked.request_skip("it does no good")
+    parked.park(Position(9), "KeyError: 'the next'")
+    ward.annals.save(parked)
+    ward.annals.sql(
+        "UPDATE commits SET recorded_at = '2026-03-01 10:00:00+00' WHERE position = %s - 2", ward.annals.end
+    )
+
+    (complaint,) = ward.complaints()
+
+    assert "since 2026-03-01 10:00:00: " in complaint
+    assert "(KeyError: 'the next')" in complaint
+
+
+def test_parked_stream_that_somebody_decided_about_waits_for_its_consumer(ward: Ward) -> None:
+    parked = park(ward, ward.annals.serving.id, 7)
+    parked.request_retry("mended")
+    ward.annals.save(parked)
+
+    (complaint,) = ward.complaints()
+
+    assert (
+        "; somebody has decided about it, and 'processes' has not come to it\n    is its process running?" in complaint
+    )
+
+
+def test_parked_stream_of_something_else_is_named_by_how_it_began(ward: Ward) -> None:
+    guard = FailoverGuard.set_up()
+    ward.annals.save(guard)
+    park(ward, guard.id, ward.annals.end)
+
+    (complaint,) = ward.complaints()
+
+    assert complaint.startswith(
+        f"the stream {guard.id}, which began with FailoverGuardSetUp, is parked for 'processes'"
+    )
+
+
+def test_parked_stream_of_a_load_balancer_that_is_gone_is_named(ward: Ward) -> None:
+    park(ward, ward.annals.gone.id, position_of(ward, ward.annals.gone.id))
+
+    (complaint,) = ward.complaints()
+
+    assert complaint.startswith(f"load balancer {ward.annals.gone.id} that is gone is parked for 'processes' since")
+
+
+def test_change_that_waits_behind_a_parked_event_is_not_to_be_repaired(ward: Ward) -> None:
+    ward.change()
+    park(ward, ward.annals.serving.id, ward.annals.end)
+
+    pending, parked = ward.complaints()
+
+    assert pending.endswith("and nothing is being done about it\n    its events are parked, see there")
+    assert "LoadBalancerChanged at position" in parked
 
 
 def test_amphora_with_another_file_is_named(ward: Ward) -> None:

@@ -20,6 +20,7 @@ from commands.outcome import Outcomes
 from commands.ports import Origin
 from commands.turns import Turns
 from domain.amphora import Amphora
+from domain.fields import OperatingStatus
 from domain.health import LoadBalancerHealth
 from domain.listener import Listener
 from domain.load_balancer import LoadBalancer
@@ -314,6 +315,28 @@ def test_the_health_manager_outlives_its_connections(
     manager.hears(service.heartbeat("UP", "UP", "DOWN"))
 
     log.until(lambda: log.statuses(service)["other"] == "ERROR")
+
+
+@pytest.mark.postgres
+def test_health_of_a_load_balancer_that_is_gone_is_left_out_and_the_others_are_recorded(
+    store: EventStore, log: Log
+) -> None:
+    before, gone, after = Service(store), Service(store), Service(store)
+    records = RecordedHealth(store)
+    records.record({gone.id: {gone.id: OperatingStatus.ONLINE}})
+    load_balancer = store.load_balancer(gone.id)
+    load_balancer.delete(cascade=True)
+    load_balancer.deletion_is_complete()
+    store.save(load_balancer, origin=Origin())
+
+    records.record({each.id: {each.id: OperatingStatus.ERROR} for each in (before, gone, after)})
+
+    assert [log.statuses(each) for each in (before, gone, after)] == [
+        {"load balancer": "ERROR"},
+        {},
+        {"load balancer": "ERROR"},
+    ]
+    assert health_changes(store, gone.id) == [{gone.id: "ONLINE"}]
 
 
 # Silence

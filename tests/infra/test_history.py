@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from infra.history import STATUSES, differences, document, load_balancer_at, position_at
-from infra.timeline import _Teller, timeline
+from infra.timeline import Teller, timeline
 from tests.domain.test_events import event_classes
 from tests.infra.annals import Annals, annals_in
 
@@ -90,7 +90,7 @@ def test_statuses_need_not_count() -> None:
 
 def test_every_event_is_told_in_words(annals: Annals) -> None:
     """None by the name of its class."""
-    told = vars(_Teller)["tell"].dispatcher.registry
+    told = vars(Teller)["tell"].dispatcher.registry
     silent = {
         each.__name__
         for each in event_classes()

@@ -26,7 +26,7 @@ from tests.infra.restoring import Site, a_site, wait_until
 
 pytestmark = pytest.mark.postgres
 
-ROLES = ("api", "worker", "health-manager", "housekeeping", "relay")
+ROLES = ("api", "worker", "health-manager", "housekeeping", "relay", "projector")
 
 
 @pytest.fixture
@@ -290,7 +290,9 @@ def test_adoption_can_make_all_rows_anew(site: Site, capsys: pytest.CaptureFixtu
     main(["log", "adopt", "--why", "restored", "--rebuild", "--config-file", str(site.config)])
 
     assert site.sql("SELECT document ->> 'name' FROM load_balancers WHERE id = %s", id) == [("",)]
-    assert "resource-rows: made anew from" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "resource-rows: made anew from" in said
+    assert "changes: made anew from" in said
 
 
 def test_services_of_the_database_cannot_adopt(site: Site) -> None:
@@ -314,10 +316,10 @@ def test_running_processes_end_with_an_exit_code_of_its_own(site: Site) -> None:
     file = site.config
     file.write_text(f"{file.read_text()}[api_settings]\nbind_port = 0\nauth_strategy = noauth\n")
     file.write_text(f"{file.read_text()}[health_manager]\nbind_port = 0\n")
-    roles = ("api", "worker", "health-manager", "housekeeping")
+    roles = ("api", "worker", "health-manager", "housekeeping", "projector")
     processes = {role: start(role, file) for role in roles}
     try:
-        wait_until(lambda: site.sql("SELECT count(*) FROM running_processes") >= [(5,)])  # the API has two workers
+        wait_until(lambda: site.sql("SELECT count(*) FROM running_processes") >= [(6,)])  # the API has two workers
         wait_until(lambda: all((site.settings.state_directory / f"seen/{role}.json").exists() for role in roles))
         site.restore()
         codes = {role: process.wait(timeout=30) for role, process in processes.items()}

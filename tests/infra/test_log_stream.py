@@ -12,12 +12,13 @@ from psycopg_pool import ConnectionPool
 from commands.ports import Origin
 from domain.fields import Position
 from domain.load_balancer import LoadBalancer
+from infra.consumer import action_ledger
 from infra.event_store import CHANNEL, EventStore
-from infra.log_stream import LogStream, PostgresLedger
+from infra.log_stream import LogStream
 from infra.settings import Settings
 from infra.wakeup import Wakeup
 from infra.wiring import connection_pool
-from processes.actions import ApplyConfiguration
+from processes.actions import Action, ApplyConfiguration
 from processes.ports import Step
 from tests.given import a_load_balancer
 from tests.infra import event_stream_contract as contract
@@ -102,13 +103,13 @@ def test_a_reader_whose_listening_connection_died_listens_again(
 
 
 def test_what_was_decided_is_stored_with_the_position_or_not_at_all(pool: ConnectionPool, settings: Settings) -> None:
-    ledger = PostgresLedger(pool, settings)
+    ledger = action_ledger(settings, pool)
     action = ApplyConfiguration(load_balancer_id=a_load_balancer().id, wanted=3)
 
-    def fail(position: Position) -> Step:
+    def fail(position: Position) -> Step[Action]:
         raise RuntimeError("in the middle of a decision")
 
-    decided = Step(reached=Position(7), actions=[action, replace(action, wanted=5)])
+    decided = Step[Action](reached=Position(7), reactions=[action, replace(action, wanted=5)])
     assert ledger.advance("consumer", 0, lambda position: decided)
     with pytest.raises(RuntimeError):
         ledger.advance("consumer", 0, fail)

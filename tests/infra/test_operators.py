@@ -49,7 +49,7 @@ def test_doctor_says_that_nothing_is_wrong(tacitus: Tacitus) -> None:
 def test_doctor_fails_when_something_is_wrong(annals: Annals, tacitus: Tacitus) -> None:
     annals.sql("INSERT INTO parked_events VALUES ('processes', %s, 7)", annals.serving.id)
 
-    help = f"    tacitus parked show {annals.serving.id} --consumer processes"
+    help = f"    tacitus parked show {annals.serving.id} --consumer processes  # what waits"
     assert tacitus("doctor", annals.serving.id, code=1)[1] == help
     assert tacitus("doctor", annals.remote.id) == ["nothing is wrong"]
 

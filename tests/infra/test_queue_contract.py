@@ -22,7 +22,7 @@ def home(request: pytest.FixtureRequest) -> Iterator[Home]:
 
 
 def ask_for(home: Home, *actions: Action) -> None:
-    assert home.ledger.advance("test", 0, lambda position: Step(reached=Position(position + 1), actions=actions))
+    assert home.ledger.advance("test", 0, lambda position: Step(reached=Position(position + 1), reactions=actions))
 
 
 def an_action(**said: object) -> ApplyConfiguration:
@@ -52,6 +52,17 @@ def test_an_action_is_claimed_by_one_worker(home: Home) -> None:
     the_claim(home)
 
     assert list(home.queue.claim("another", 10)) == []
+
+
+def test_nobody_takes_from_himself_what_he_is_at(home: Home) -> None:
+    ask_for(home, an_action())
+    claim = the_claim(home)
+    home.advance(60)
+
+    again = list(home.queue.claim("worker", 10, held=[claim]))
+
+    assert again == []
+    assert [found.attempt.number for found in home.queue.claim("another", 10)] == [2]
 
 
 def test_what_is_due_later_waits(home: Home) -> None:
@@ -282,7 +293,7 @@ def test_what_is_wanted_sooner_is_due_sooner(home: Home) -> None:
 def test_position_and_actions_are_kept_together(home: Home) -> None:
     def decide(position: Position) -> Step:
         seen.append(position)
-        return Step(reached=Position(position + 3), actions=[an_action()])
+        return Step(reached=Position(position + 3), reactions=[an_action()])
 
     seen: list[int] = []
     home.ledger.advance("a", 0, decide)

@@ -35,6 +35,7 @@ def test_what_can_be_made_anew_is_listed_with_what_cannot(tacitus: Tacitus) -> N
 
     assert code == 0
     assert "resource-rows: load_balancers, listeners," in said
+    assert "changes: changed_load_balancers, changes\n" in said
     assert "statistics: counters are measured" in said
 
 
@@ -46,7 +47,9 @@ def test_a_table_that_does_not_follow_from_events_is_refused_with_the_reason(tac
 
 
 def test_a_name_that_there_is_not_is_refused(tacitus: Tacitus) -> None:
-    assert tacitus("nonsense") == (1, "tacitus: nonsense: there is no such projection. There are: resource-rows\n")
+    known = "There are: resource-rows, changes"
+
+    assert tacitus("nonsense") == (1, f"tacitus: nonsense: there is no such projection. {known}\n")
 
 
 @pytest.mark.postgres

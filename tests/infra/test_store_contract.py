@@ -10,11 +10,13 @@ from eventsourcing.persistence import DataError
 from commands.ports import Attempt, Origin, OutdatedAttempt, Place
 from domain.amphora import Amphora
 from domain.errors import AddressTaken, ConcurrentChange, NotFound
-from domain.fields import Position
+from domain.fields import OperatingStatus, Position
+from domain.health import LoadBalancerHealth
 from domain.load_balancer import LoadBalancer
 from domain.load_balancer_events import Batch, LoadBalancerSettings
 from domain.progress import Kind
 from domain.quota import Quota
+from infra.event_store import ORDER_LOCK
 from processes.actions import ApplyConfiguration
 from processes.ports import Step
 from tests.given import a_listener, a_load_balancer, a_member, a_pool, a_vip, confirm
@@ -131,6 +133,42 @@ def test_rows_of_what_is_gone_are_gone(home: Home) -> None:
         assert home.rows(table, load_balancer.id) == []
 
 
+def measured(load_balancer: LoadBalancer) -> LoadBalancerHealth:
+    health = LoadBalancerHealth.begin(load_balancer.id)
+    health.measured({load_balancer.id: OperatingStatus.ONLINE})
+    return health
+
+
+def gone(home: Home, load_balancer: LoadBalancer) -> LoadBalancer:
+    load_balancer.delete(cascade=True)
+    load_balancer.deletion_is_complete()
+    home.store.save(load_balancer, origin=Origin())
+    return load_balancer
+
+
+def test_health_is_recorded_of_what_is_there_or_comes_with_it(home: Home) -> None:
+    first, second = saved(home, a_load_balancer()), a_load_balancer()
+
+    home.store.save(measured(first), origin=Origin())
+    home.store.save(second, measured(second), origin=Origin())
+
+    assert len(home.rows("operating_statuses", first.id)) == 1
+    assert len(home.rows("operating_statuses", second.id)) == 1
+
+
+def test_health_of_what_is_gone_is_not_recorded(home: Home) -> None:
+    deleted, well = gone(home, saved(home, a_load_balancer())), saved(home, a_load_balancer())
+    events = len(everything_after(home))
+
+    with pytest.raises(NotFound):
+        home.store.save(measured(well), measured(deleted), origin=Origin())
+
+    assert len(everything_after(home)) == events
+    assert home.rows("operating_statuses", deleted.id) == []
+    assert home.rows("operating_statuses", well.id) == []
+    home.store.save(measured(well), origin=Origin())
+
+
 def test_several_aggregates_are_saved_together_or_not_at_all(home: Home) -> None:
     load_balancer = saved(home, a_load_balancer())
     stale = home.store.load_balancer(load_balancer.id)
@@ -213,7 +251,7 @@ def test_an_address_that_is_nobodys_is_shared(home: Home) -> None:
 
 def an_attempt(home: Home, load_balancer_id: UUID, wanted: int = 0) -> Attempt:
     action = ApplyConfiguration(load_balancer_id=load_balancer_id, wanted=wanted)
-    home.ledger.advance(str(uuid4()), 0, lambda position: Step(reached=Position(position + 1), actions=[action]))
+    home.ledger.advance(str(uuid4()), 0, lambda position: Step(reached=Position(position + 1), reactions=[action]))
     (claim,) = home.queue.claim("worker", 1)
     return claim.attempt
 
@@ -404,6 +442,36 @@ def test_a_save_that_cannot_be_sent_as_a_whole_leaves_nothing(postgres: InPostgr
     assert postgres.rows("load_balancers", load_balancer.id) == []
     assert everything_after(postgres) in ([], ())
     saved(postgres, a_load_balancer(load_balancer.id))
+
+
+@pytest.mark.postgres
+def test_rows_follow_the_log_when_what_was_measured_is_deleted_meanwhile(postgres: InPostgres) -> None:
+    """The deletion begins while the first measured rows are written and nobody sees them yet."""
+    load_balancer = saved(postgres, a_load_balancer())
+    health = measured(load_balancer)
+    measuring = Thread(target=lambda: postgres.store.save(health, origin=Origin()))
+    deleting = Thread(target=lambda: gone(postgres, load_balancer))
+
+    with psycopg.connect(postgres.database) as nobody_appends:
+        nobody_appends.execute("SELECT pg_advisory_lock(%s)", (ORDER_LOCK,))
+        measuring.start()
+        wait_until_they_wait(postgres, 1)
+        deleting.start()
+        wait_until_they_wait(postgres, 2)
+    measuring.join()
+    deleting.join()
+
+    topics = [type(event).__name__ for event in everything_after(postgres)]
+    assert topics == ["Created", "Created", "HealthChanged", "DeletionRequested", "Deleted"]
+    assert postgres.rows("operating_statuses", load_balancer.id) == []
+
+
+def wait_until_they_wait(postgres: InPostgres, sessions: int) -> None:
+    """For a lock, so many of them."""
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(postgres.database, autocommit=True) as connection:
+        while connection.execute(sql).fetchone() != (sessions,):
+            pass
 
 
 @pytest.mark.postgres

@@ -145,7 +145,7 @@ def _is_ready(port: int) -> bool:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("name", ["worker", "health-manager", "housekeeping"])
+@pytest.mark.parametrize("name", ["worker", "health-manager", "housekeeping", "projector"])
 def test_a_service_tells_its_numbers_and_ends_when_asked(name: str, settings_file: Path) -> None:
     with a_service(name, settings_file) as port:
         assert numbers(port)["tacitus_log_end_position"] == 0

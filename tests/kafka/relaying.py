@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,17 +21,17 @@ from commands.ports import Origin
 from domain.fields import Position
 from domain.load_balancer import LoadBalancer
 from domain.load_balancer_events import Event, LoadBalancerSettings
-from infra.consumer import open_stream
+from infra.consumer import action_ledger, open_stream
 from infra.event_store import EventStore
+from infra.kafka_connection import connection_options
 from infra.kafka_messages import Layout, Message, headers_of, message_of, partition_of
-from infra.log_stream import PostgresLedger
 from infra.options import written
 from infra.relay import run_relay
 from infra.settings import Settings
 from infra.streams import Stored
 from processes.actions import Action
 from processes.parking import Parking
-from processes.runner import ProcessRunner
+from processes.runner import Runner, side_by_side
 from tests.given import a_load_balancer
 
 LONG = 30.0
@@ -107,12 +108,14 @@ def relay_process(settings: Settings, directory: Path) -> Iterator["subprocess.P
 
 
 def messages_until(settings: Settings, position: int) -> list[list[Message]]:
-    """What the topic holds, by partition, once all positions up to this one have come."""
+    """What the topic holds, by partition, once all events up to this position have come."""
     layout = Layout.of(log_id(settings), settings.kafka_partitions)
     found: dict[int, list[Message]] = {number: [] for number in range(settings.kafka_partitions)}
+    missing = _positions(settings, position)
+    deadline = time.monotonic() + LONG
     with topic_reader(settings) as consumer:
-        missing = set(range(1, position + 1))
         while missing:
+            assert time.monotonic() < deadline, f"never published: {sorted(missing)[:20]}"
             for place, records in consumer.poll(timeout_ms=1_000).items():
                 messages = [message_of(record, layout) for record in records]
                 found[place.partition] += messages
@@ -120,10 +123,17 @@ def messages_until(settings: Settings, position: int) -> list[list[Message]]:
     return list(found.values())
 
 
+def _positions(settings: Settings, end: int) -> set[int]:
+    """Of the events in the log: one that was not stored after all leaves its number unused."""
+    with psycopg.connect(settings.database_url) as connection:
+        sql = "SELECT notification_id FROM tacitus_events WHERE notification_id <= %s"
+        return {position for (position,) in connection.execute(sql, (end,))}
+
+
 @contextmanager
 def topic_reader(settings: Settings) -> Iterator[KafkaConsumer]:
     """From the beginning, without a group; the topic need not be there yet."""
-    consumer = KafkaConsumer(bootstrap_servers=list(settings.kafka_bootstrap_servers), allow_auto_create_topics=False)
+    consumer = KafkaConsumer(**connection_options(settings, KafkaConsumer), allow_auto_create_topics=False)
     try:
         places = [TopicPartition(settings.kafka_topic, number) for number in range(settings.kafka_partitions)]
         consumer.assign(places)
@@ -190,12 +200,12 @@ class Consumer:
     def __init__(self, settings: Settings, pool: ConnectionPool, store: EventStore, process: Watchful) -> None:
         self._stop = threading.Event()
         self.stream = open_stream(settings, "watchful", pool, store.mapper)
-        parking = Parking("watchful", store)
-        runner = ProcessRunner("watchful", [process], self.stream, PostgresLedger(pool, settings), parking)
+        ledger, parking = action_ledger(settings, pool), Parking("watchful", store)
+        runner = Runner("watchful", side_by_side([process]), self.stream, ledger, parking)
         self._thread = Thread(target=self._run, args=(runner,))
         self.fault: Exception | None = None
 
-    def _run(self, runner: ProcessRunner) -> None:
+    def _run(self, runner: Runner[Action]) -> None:
         try:
             runner.run(self._stop)
         except Exception as error:

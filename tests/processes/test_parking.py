@@ -18,7 +18,7 @@ from infra.transcoding import NewerFormat
 from processes.actions import Action, ApplyConfiguration
 from processes.parking import Parking
 from processes.ports import Unreadable
-from processes.runner import ProcessRunner
+from processes.runner import Runner, side_by_side
 from tests.given import a_load_balancer
 
 
@@ -47,9 +47,9 @@ class World:
         self.ledger = MemoryLedger(self.store.memory)
         self.runner = self.another("processes", self.process)
 
-    def another(self, consumer: str, process: Fussy) -> ProcessRunner:
+    def another(self, consumer: str, process: Fussy) -> Runner[Action]:
         stream = MemoryStream(self.store)
-        return ProcessRunner(consumer, [process], stream, self.ledger, Parking(consumer, self.store))
+        return Runner(consumer, side_by_side([process]), stream, self.ledger, Parking(consumer, self.store))
 
     def a_load_balancer(self, changes: int = 0) -> LoadBalancer:
         load_balancer = a_load_balancer()

@@ -1,16 +1,27 @@
 """What is there is compared with what should exist, and the difference mended, not more and not too eagerly."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from threading import Barrier, Event, Lock
 from uuid import UUID, uuid4
 
 import pytest
 
-from amphora.driver import AmphoraAddress
-from domain.amphora import Stage
-from infra.memory import Clock
-from processes.ports import BootOrder
-from processes.reconciliation import MOST_REPAIRS, Reconciler, Serving
+from amphora.driver import AgentInfo, AmphoraAddress, AmphoraUnreachable
+from commands.ports import Origin
+from domain.amphora import Amphora, Stage
+from infra.memory import Clock, MemoryStore
+from infra.noop_compute import NoopComputeDriver
+from processes.ports import BootOrder, ComputeState
+from processes.reconciliation import (
+    ASKED_AHEAD,
+    ASKED_AT_ONCE,
+    MOST_REPAIRS,
+    Comparison,
+    Difference,
+    Reconciler,
+    Serving,
+)
 from tests.given import a_listener
 from tests.processes.operations import change_a_member, one, rest
 from tests.processes.test_deadlines import a_serving_world
@@ -235,6 +246,141 @@ def test_no_more_than_some_are_repaired_in_one_sweep(clock: Clock) -> None:
 
     assert len(sweeping.reasons) == MOST_REPAIRS
     assert sweeping.reconciler.differences == MOST_REPAIRS + 1
+
+
+# Many at once
+
+
+@dataclass
+class Slow:
+    """A driver of amphorae that say nothing.
+
+    holds  is called with each amphora that is asked, and takes as long as the silence
+    most   how many were asked at once
+    """
+
+    holds: Callable[[UUID], object]
+    most: int = 0
+    asked: list[UUID] = field(default_factory=list)
+    _asking: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def info(self, amphora: AmphoraAddress) -> AgentInfo:
+        with self._lock:
+            self.asked.append(amphora.amphora_id)
+            self._asking += 1
+            self.most = max(self.most, self._asking)
+        self.holds(amphora.amphora_id)
+        with self._lock:
+            self._asking -= 1
+        raise AmphoraUnreachable(amphora, f"{amphora.amphora_id} says nothing")
+
+    def configuration(self, amphora: AmphoraAddress, load_balancer_id: UUID) -> str | None:
+        self.info(amphora)
+        return None
+
+
+def many_amphorae(store: MemoryStore, count: int) -> list[Serving]:
+    """In service, and known to no compute service."""
+    serving = [Serving(uuid4(), uuid4()) for _ in range(count)]
+    for each in serving:
+        amphora = Amphora.request(each.amphora_id, load_balancer_id=each.load_balancer_id)
+        amphora.booted("gone")
+        amphora.became_reachable("127.17.0.1", "2.6")
+        amphora.vip_plugged()
+        amphora.entered_service()
+        store.save(amphora, origin=Origin())
+    return serving
+
+
+class ForgetfulCompute(NoopComputeDriver):
+    def look(self, compute_id: str) -> ComputeState:
+        return ComputeState(status="GONE")
+
+
+def comparison_by(store: MemoryStore, driver: Slow) -> Comparison:
+    return Comparison(store, ForgetfulCompute(), driver, lambda: None)
+
+
+@pytest.mark.parametrize("find", [Comparison.silent, Comparison.missing], ids=["silent", "missing"])
+def test_many_are_asked_at_once_and_no_more_than_that(
+    find: Callable[[Comparison, list[Serving]], Iterable[Difference]],
+) -> None:
+    """Nobody is answered before so many have asked."""
+    store, together = MemoryStore(), Barrier(ASKED_AT_ONCE, timeout=30)
+    serving, driver = many_amphorae(store, 4 * ASKED_AT_ONCE), Slow(lambda _: together.wait())
+
+    found = list(find(comparison_by(store, driver), serving))
+
+    assert [difference.serving for difference in found] == serving
+    assert driver.most == ASKED_AT_ONCE
+
+
+def test_files_are_asked_for_at_once(clock: Clock) -> None:
+    world, together = World(clock), Barrier(ASKED_AT_ONCE, timeout=30)
+    for _ in range(ASKED_AT_ONCE):
+        load_balancer = world.store.load_balancer(world.create())
+        load_balancer.add_listener(a_listener())
+        world.save(load_balancer)
+    rest(world)
+    driver, serving = Slow(lambda _: together.wait()), Sweeping(world).serving()
+
+    found = list(Comparison(world.store, world.compute, driver, lambda: None).other_files(serving))
+
+    assert found == [], "whoever does not answer is not judged"
+    assert driver.most == ASKED_AT_ONCE
+
+
+def test_answers_come_in_the_order_of_the_questions() -> None:
+    """The first one that is asked answers after all others of its time."""
+    store = MemoryStore()
+    serving = many_amphorae(store, 3 * ASKED_AT_ONCE)
+    first, others = serving[0].amphora_id, Event()
+
+    def hold(amphora_id: UUID) -> None:
+        if amphora_id == first:
+            others.wait(30)
+        elif amphora_id == serving[ASKED_AHEAD - 1].amphora_id:
+            others.set()
+
+    found = list(comparison_by(store, Slow(hold)).silent(serving))
+
+    assert [difference.serving for difference in found] == serving
+    assert [difference.words for difference in found] == [
+        f"does not answer: {each.amphora_id} says nothing" for each in serving
+    ]
+
+
+def test_whoever_does_not_want_to_hear_more_leaves_the_others_unasked() -> None:
+    store, driver = MemoryStore(), Slow(lambda _: None)
+    serving = many_amphorae(store, 2 * ASKED_AHEAD)
+
+    for difference in comparison_by(store, driver).silent(serving):
+        assert difference.serving == serving[0]
+        break
+
+    assert len(set(driver.asked)) <= ASKED_AHEAD
+
+
+def test_sweep_that_is_to_end_asks_nobody_any_more_and_replaces_nothing(world: World) -> None:
+    stop, asked = Event(), []
+    lose(world, world.amphora_of(one(world)))
+    sweeping = Sweeping(world)
+    look = world.compute.look
+
+    def look_and_stop(compute_id: str) -> object:
+        asked.append(compute_id)
+        stop.set()
+        return look(compute_id)
+
+    world.compute.look = look_and_stop  # type: ignore[assignment, method-assign]
+    before = world.amphora_of(one(world))
+
+    sweeping.reconciler.sweep(stop)
+    sweeping.reconciler.sweep(stop)
+
+    assert len(asked) == 1
+    assert world.amphora_of(one(world)) == before
 
 
 # Machines

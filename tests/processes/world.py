@@ -36,7 +36,7 @@ from processes.parking import Parking
 from processes.ports import AmphoraPort, ComputeState, NetworkFault
 from processes.reconciliation import Comparison
 from processes.repair import RepairActions, RepairProcess
-from processes.runner import ProcessRunner
+from processes.runner import Runner, side_by_side
 from processes.worker import Worker
 from tests.given import NothingToChoose
 from tests.processes.faults import Points, Watched, WorkerDied
@@ -149,7 +149,7 @@ class World:
         ledger: Any = Watched("ledger", MemoryLedger(self.store.memory), self.points, ("advance",))
         processes = [AmphoraBuildProcess(), ConfigurationProcess(), AgentConfigurationProcess(), RepairProcess()]
         parking = Parking("processes", self.store)
-        self.runner = ProcessRunner("processes", processes, MemoryStream(self.store), ledger, parking)
+        self.runner = Runner("processes", side_by_side(processes), MemoryStream(self.store), ledger, parking)
         self._watched_queue: Any = Watched("queue", self.queue, self.points, ("complete", "look_again", "failed"))
         self.points.meanwhile = self._go_on_without_the_worker
         self.worker = self._new_worker()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.system.api import ROOT
+from tests.system.api import ROOT, until
 from tests.system.backends import backends
 from tests.system.service import Service
 from tests.system.site import a_site
@@ -29,7 +29,8 @@ def test_a_request_is_found_in_the_logs_of_the_worker_and_of_the_amphora(service
         said = "\n".join(log.read_text() for log in amphora.rglob("*.log"))
         ((mine,),) = service.query("SELECT request_id FROM commits ORDER BY position DESC LIMIT 1")
         assert mine in said, said
-        assert _messages_of(service, "api", mine) == [f"PUT {ROOT}/listeners/{site.listener_id}: 200 OK"]
+        told = [f"PUT {ROOT}/listeners/{site.listener_id}: 200 OK"]  # written down once the answer is on its way
+        until(lambda: _messages_of(service, "api", mine) == told, 10, "the API to have written down the request")
         assert any("PushConfiguration" in message for message in _messages_of(service, "worker", mine))
 
 
