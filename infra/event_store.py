@@ -215,10 +215,10 @@ def _before_rows(append: Append) -> Iterator[Statement]:
 def _append_parameters(stored_events: Sequence[StoredEvent], origin: Origin, work: Work) -> tuple[object, ...]:
     return (
         ORDER_LOCK,
-        [event.originator_id for event in stored_events],
-        [event.originator_version for event in stored_events],
-        [event.topic for event in stored_events],
-        [event.state for event in stored_events],
+        _array(str(event.originator_id) for event in stored_events),
+        _array(str(event.originator_version) for event in stored_events),
+        _array(event.topic for event in stored_events),
+        _array(rf'"\\x{event.state.hex()}"' for event in stored_events),
         origin.command_id,
         origin.actor,
         origin.project_id,
@@ -227,6 +227,11 @@ def _append_parameters(stored_events: Sequence[StoredEvent], origin: Origin, wor
         work.uses,
         work.created,
     )
+
+
+def _array(elements: Iterable[str]) -> str:
+    """As PostgreSQL reads it: of one element in the usual case, for which psycopg's own lists are slow."""
+    return f"{{{','.join(elements)}}}"
 
 
 def _named(error: psycopg.Error) -> Exception:

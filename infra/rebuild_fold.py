@@ -31,6 +31,8 @@ from projections.rows import (
 Key = Any
 """The value of the key column, or the values of several."""
 
+_COUNTING = (Use, Release)
+_WITHOUT_KEY = (Delete, Use, Release)
 _USES = "quota_uses"
 _BELOW = "load_balancer_id"
 _Image = dict[str, Any]
@@ -110,7 +112,7 @@ class Fold:
     def _steps(self, changes: Iterable[Change], wanted: _Wanted) -> Iterator[Step]:
         keys = wanted.keys
         for change in changes:
-            if isinstance(change, Use | Release):
+            if isinstance(change, _COUNTING):
                 if _USES in self._tables:
                     _want_counted(wanted, change)
                     yield None, None, change
@@ -198,7 +200,7 @@ def _want_deleted(wanted: _Wanted, layout: Layout, change: Delete) -> None:
 
 
 def _change(table: _Table, key: Key, change: Change, commit: Commit) -> None:
-    assert not isinstance(change, Delete | Use | Release), "they have no key"
+    assert not isinstance(change, _WITHOUT_KEY), "they have no key"
     row = table.rows.get(key)
     if row is not None:
         if not isinstance(change, InsertOnce):
