@@ -3,6 +3,7 @@
 The server's own limits (statement_timeout and the like) are of no use when it hangs itself, or the way to it is cut.
 """
 
+import select
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -68,6 +69,7 @@ class Pool(ConnectionPool[Any]):
             database_url,
             connection_class=ImpatientConnection,
             configure=_read_documents_fast,
+            check=_require_open,
             min_size=1,
             max_size=size,
             timeout=_POOL_SECONDS,
@@ -90,6 +92,15 @@ class Pool(ConnectionPool[Any]):
             else:
                 self.is_away = False
                 return connection
+
+
+def _require_open(connection: psycopg.Connection[Any]) -> None:
+    """Without a question: all that a server says to an idle session is that it ends. Raises OperationalError."""
+    news = select.poll()
+    news.register(connection.pgconn.socket, select.POLLIN)
+    if news.poll(0):
+        connection.close()  # or the pool would keep it
+        raise psycopg.OperationalError("the server ended this session")
 
 
 def _read_documents_fast(connection: psycopg.Connection[Any]) -> None:

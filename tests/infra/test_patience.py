@@ -129,3 +129,16 @@ def _is_there(pool: Pool) -> bool:
     except PoolTimeout:
         return False
     return True
+
+
+def test_a_connection_that_ended_while_nobody_used_it_is_given_to_nobody(database: str) -> None:
+    with Pool(database, 2) as pool:
+        with pool.connection() as one, pool.connection() as other:
+            pids = [one.info.backend_pid, other.info.backend_pid]
+        with psycopg.connect(database, autocommit=True) as owner:
+            owner.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s::int[]) AS pid", (pids,))
+
+        with pool.connection() as one, pool.connection() as other:
+            found = [each.execute("SELECT 1").fetchone() for each in (one, other)]
+
+        assert found == [(1,), (1,)]
