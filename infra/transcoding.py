@@ -3,8 +3,8 @@
 Unknown keys are ignored, wrong types refused. Event classes and their values are the only definition of what is stored.
 """
 
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, TypedDict, cast, get_type_hints
 from uuid import UUID
@@ -142,9 +142,26 @@ def _decoder_of(event_class: type) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape_of(event_class))
 
 
+def _prepare_decoders() -> None:
+    """All of them before there are threads: while msgspec learns a class, another thread that decodes it crashes."""
+    for aggregate in AGGREGATES:
+        for event_class in _events_below(aggregate.Event):
+            _decoder_of(event_class)
+
+
+def _events_below(event_class: type) -> Iterator[type]:
+    for each in event_class.__subclasses__():
+        if is_dataclass(each):
+            yield each
+        yield from _events_below(each)
+
+
 @cache
 def shape_of(event_class: type) -> type[Any]:
     """What is stored of an event, by the types of its fields."""
     kinds = get_type_hints(event_class, include_extras=True)
     hints = {field.name: kinds[field.name] for field in fields(event_class) if field.name not in _NOT_IN_STATE}
     return TypedDict(event_class.__name__, hints, total=False)  # type: ignore[operator, no-any-return]
+
+
+_prepare_decoders()

@@ -160,7 +160,7 @@ def _adopt(service: Service, *, why: str) -> None:
     command = [sys.executable, "-m", "infra.cli", "log", "adopt", "--why", why]
     command += ["--config-file", str(service.directory / "tacitus.conf")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, f"{done.returncode}: {done.stdout}{done.stderr}"
 
 
 def _answers(service: Service) -> bool:
