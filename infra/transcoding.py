@@ -150,7 +150,8 @@ def _prepare_decoders() -> None:
 
 
 def _events_below(event_class: type) -> Iterator[type]:
-    for each in event_class.__subclasses__():
+    below: list[type] = event_class.__subclasses__()
+    for each in below:
         if is_dataclass(each):
             yield each
         yield from _events_below(each)
