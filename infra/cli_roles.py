@@ -1,6 +1,7 @@
 """The verbs that are services: each runs until a signal asks it to stop, then finishes or hands back what it holds."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -37,8 +38,7 @@ def add_to(verbs: Verbs) -> None:
 
 
 def api(options: argparse.Namespace) -> None:
-    write_logs("api")
-    settings = settings_of(options)
+    settings = _begin("api", options)
     from infra.api_server import ApiServer
     from infra.log_guard import checked_around, end_parent_on_alarm
     from infra.wiring import api_application
@@ -50,8 +50,7 @@ def api(options: argparse.Namespace) -> None:
 
 
 def feed(options: argparse.Namespace) -> None:
-    write_logs("feed")
-    settings = settings_of(options)
+    settings = _begin("feed", options)
     from infra.feed_server import FeedServer
     from infra.log_guard import checked_around, end_parent_on_alarm
 
@@ -61,14 +60,20 @@ def feed(options: argparse.Namespace) -> None:
 
 
 def _serve(name: str, role: Role, options: argparse.Namespace) -> None:
-    write_logs(name)
-    settings = settings_of(options)
+    settings = _begin(name, options)
     from infra.log_guard import guarded
     from infra.telemetry import telemetry
 
     stop = stop_on_signal()
     with telemetry(options.telemetry) as shown, _alarms_told(), guarded(settings, name, stop):
         role(settings, stop, shown)
+
+
+def _begin(name: str, options: argparse.Namespace) -> Settings:
+    """Logs and connections that say whose they are."""
+    write_logs(name)
+    os.environ["PGAPPNAME"] = f"tacitus {name}"
+    return settings_of(options)
 
 
 @contextmanager

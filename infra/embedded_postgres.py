@@ -32,7 +32,7 @@ START_SECONDS = 60
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
+    "max_connections": "200",  # of two processes of each service: docs/deployment.md
     "shared_buffers": "64MB",
     "fsync": "on",
     "synchronous_commit": "on",

@@ -53,18 +53,12 @@ ORDER_LOCK = 7_201_602
 """Advisory lock that gives the log its order: taken after the rows, right before the events."""
 
 _RETRY_SECONDS = 5.0
-# An append waits for one lock after another: for all of them no longer than for one.
+# The call that ends an append waits for the lock of its quota and for that of the order: for both as long as for one.
 _SESSION = f"{SESSION} -c statement_timeout=5s"
-_OUTDATED_ATTEMPT, _QUOTA_MET, _TERM_OVER = "TA001", "TA002", "TA003"
+_OUTDATED_ATTEMPT, _QUOTA_MET, _TERM_OVER, _MEASURED_GONE = "TA001", "TA002", "TA003", "TA004"
 _COMPLETE = "SELECT complete_action(%s, %s, %s)"
 _REQUIRE_TERM = "SELECT require_term(%s, %s)"
-# Until the transaction ends they are neither changed nor deleted, so that rows follow the log: a change in the meantime
-# would not see the first rows of what was measured. In one order, so that nobody waits for each other. Plain SQL fails
-# by nothing but a fault: one that is gone divides by zero.
-_HOLD_MEASURED = """
-WITH held AS MATERIALIZED (SELECT FROM load_balancers WHERE id = ANY(%s) ORDER BY id FOR SHARE)
-SELECT 1 / (count(*) = %s)::int FROM held
-"""
+_HOLD_MEASURED = "SELECT hold_measured(%s)"
 
 _APPEND = """
 SELECT append_events(
@@ -129,10 +123,9 @@ class Recorder(PostgresApplicationRecorder):
             with self.datastore.get_connection() as connection:
                 try:
                     _in_one_pipeline(connection, stored_events, append)
-                except psycopg.errors.DivisionByZero as error:
-                    raise gone(append.measured) from error
                 except psycopg.Error as error:
-                    raise _named(error) from error
+                    is_gone = error.sqlstate == _MEASURED_GONE
+                    raise (gone(append.measured) if is_gone else _named(error)) from error
         except (InterfaceError, OperationalError) as error:  # no connection to be had
             raise StoreUnavailable(str(error)) from error
 
@@ -207,7 +200,7 @@ def _before_rows(append: Append) -> Iterator[Statement]:
     if append.leading is not None:
         yield Statement(_REQUIRE_TERM, append.leading)
     if append.measured:
-        yield Statement(_HOLD_MEASURED, (list(append.measured), len(append.measured)))
+        yield Statement(_HOLD_MEASURED, (list(append.measured),))
     if (action := append.completing) is not None:
         yield Statement(_COMPLETE, (action.action_id, action.number, action.done))
 

@@ -204,7 +204,7 @@ class LogGuard:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            said = {**KEPT_ALIVE, "options": SESSION, "application_name": f"tacitus {self._role}"}
+            said = {**KEPT_ALIVE, "options": SESSION}
             self._connection = ImpatientConnection.connect(self._database_url, autocommit=True, **said)
         return self._connection
 

@@ -57,9 +57,8 @@ def disk_full(service: Service, disk: Path, *, seconds: float) -> str:
     with _a_scene(service) as scene:
         service.query("SELECT pg_switch_wal()")
         with service.database() as connection:
-            connection.execute(
-                "CHECKPOINT"
-            )  # segments of its log stand ready: without the next one it would end itself
+            # Segments of its log stand ready after this: without the next one it would end itself.
+            connection.execute("CHECKPOINT")
         with scene.undisturbed_traffic():
             ballast = fill(disk)
             began = time.monotonic()

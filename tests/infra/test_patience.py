@@ -57,14 +57,19 @@ def test_a_connection_that_nobody_takes_is_not_waited_for_long(way: Cuttable) ->
     assert time.monotonic() - began < 5
 
 
+def _find_it_away(pool: Pool, way: Cuttable) -> None:
+    """It was there, and whoever asked first has waited for it in vain."""
+    _use(pool)
+    way.cut()
+    pool.drain()
+    for _ in range(2):
+        with pytest.raises(PoolTimeout):
+            _use(pool)
+
+
 def test_the_second_to_ask_for_a_database_that_is_away_hears_so_at_once(way: Cuttable) -> None:
     with Pool(way.url, 2) as pool:
-        _use(pool)
-        way.cut()
-        pool.drain()
-        for _ in range(2):
-            with pytest.raises(PoolTimeout):
-                _use(pool)
+        _find_it_away(pool, way)
         began = time.monotonic()
 
         with pytest.raises(PoolTimeout):
@@ -75,12 +80,7 @@ def test_the_second_to_ask_for_a_database_that_is_away_hears_so_at_once(way: Cut
 
 def test_a_database_that_is_back_is_found_within_seconds(way: Cuttable) -> None:
     with Pool(way.url, 2) as pool:
-        _use(pool)
-        way.cut()
-        pool.drain()
-        for _ in range(2):
-            with pytest.raises(PoolTimeout):
-                _use(pool)
+        _find_it_away(pool, way)
         way.mend()
         deadline = time.monotonic() + 5
 
