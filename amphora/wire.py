@@ -8,15 +8,13 @@ import hmac
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 HEARTBEAT_VERSION = 3
-INFLATED_LIMIT = 1024 * 1024  # bytes of JSON that a datagram may inflate to
 MOST_MEMBERS_TOGETHER = 250  # of one pool, when a heartbeat needs several datagrams
 DATAGRAM_LIMIT = 65_000  # bytes; an IPv4 datagram carries 65,507
 HEX_MAC_LENGTH = 64
@@ -149,7 +147,7 @@ class Heartbeat:
         return self.version >= HEARTBEAT_VERSION
 
 
-# Heartbeats: zlib(JSON) followed by the HMAC of exactly these compressed bytes.
+# Heartbeats: zlib(JSON) followed by the HMAC of exactly these compressed bytes. `amphora.heartbeat_reading` reads them.
 
 
 def encode_heartbeat(heartbeat: Heartbeat, key: str) -> bytes:
@@ -175,40 +173,6 @@ def datagrams(heartbeat: Heartbeat, key: str) -> list[bytes]:
     raise Oversized("more than 64 datagrams can carry")
 
 
-def decode_heartbeat(datagram: bytes, keys: Iterable[str]) -> Heartbeat:
-    """Authenticate with any of `keys`, then inflate, then read.
-
-    Raises Tampered, Oversized or Malformed. Nothing is inflated before the code is verified.
-    """
-    payload = _authentic_payload(datagram, list(keys))
-    try:
-        document = json.loads(_inflate(payload))
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"not JSON: {error}") from error
-    try:
-        return _heartbeat_from(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Malformed(f"not a heartbeat: {error!r}") from error
-
-
-@lru_cache(maxsize=2**18)
-def _known_uuid(text: str) -> UUID:
-    """Heartbeats name the same ids again and again, and making a UUID is half of what decoding one takes."""
-    return UUID(text)
-
-
-def claimed_amphora_id(datagram: bytes) -> UUID | None:
-    """Whose key to try: the id that a datagram of our agent carries uncompressed. **Not authenticated**.
-
-    None for other agents, whose keys are found by their address.
-    """
-    match = _CLAIM.match(datagram)
-    return _known_uuid(match[1].decode()) if match else None
-
-
-_CLAIM = re.compile(rb'\x78\xda\x00.{4}\{"id":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"', re.DOTALL)
-
-
 def _plain_opening(amphora_id: UUID) -> str:
     return f'{{"id":"{amphora_id}"'
 
@@ -221,32 +185,8 @@ def _deflate(document: bytes, plain: int) -> bytes:
     return b"\x78\xda" + opening + body + zlib.adler32(document).to_bytes(4, "big")
 
 
-def _inflate(payload: bytes) -> bytes:
-    inflater = zlib.decompressobj()
-    try:
-        document = inflater.decompress(payload, INFLATED_LIMIT)
-    except zlib.error as error:
-        raise Malformed(f"not zlib: {error}") from error
-    if inflater.unconsumed_tail:
-        raise Oversized(f"inflates to more than {INFLATED_LIMIT} bytes")
-    if not inflater.eof:
-        raise Malformed("not zlib: the stream is cut off")
-    return document
-
-
 def _mac(payload: bytes, key: str) -> bytes:
     return hmac.digest(key.encode(), payload, "sha256")
-
-
-def _authentic_payload(datagram: bytes, keys: list[str]) -> bytes:
-    for key in keys:
-        payload, code = datagram[:-HEX_MAC_LENGTH], datagram[-HEX_MAC_LENGTH:]
-        if hmac.compare_digest(_mac(payload, key).hex().encode(), code):
-            return payload
-        payload, code = datagram[:-RAW_MAC_LENGTH], datagram[-RAW_MAC_LENGTH:]
-        if hmac.compare_digest(_mac(payload, key), code):
-            return payload
-    raise Tampered("no known key signed this datagram")
 
 
 def _parts(heartbeat: Heartbeat, count: int) -> list[Heartbeat]:
@@ -306,60 +246,6 @@ def _additions_document(additions: Additions) -> dict[str, Any]:
         ],
         "partial": additions.partial,
     }
-
-
-def _heartbeat_from(document: dict[str, Any]) -> Heartbeat:
-    version = int(document.get("ver", 0))
-    listeners: dict[str, Any] = document["listeners"]
-    pools: dict[str, Any] = dict(document.get("pools", {}))
-    if version < 2:  # later they are at the top
-        for listener in listeners.values():
-            pools |= listener.get("pools", {})
-    additions = document.get("tacitus")
-    return Heartbeat(
-        amphora_id=_known_uuid(document["id"]),
-        sequence=None if document.get("seq") is None else int(document["seq"]),
-        listeners={_known_uuid(id): _listener_from(report) for id, report in listeners.items()},
-        pools=tuple(_pool_from(name, report) for name, report in pools.items()),
-        additions=_additions_from(additions) if additions else None,
-        version=version,
-    )
-
-
-def _listener_from(report: Mapping[str, Any]) -> ListenerReport:
-    stats = report.get("stats", {})
-    return ListenerReport(str(report["status"]), int(stats.get("conns", 0)), _counters_from(stats))
-
-
-def _counters_from(stats: Mapping[str, Any]) -> Counters:
-    said = stats.get
-    return Counters(int(said("rx", 0)), int(said("tx", 0)), int(said("totconns", 0)), int(said("ereq", 0)))
-
-
-def _pool_from(name: str, report: Mapping[str, Any]) -> PoolReport:
-    pool_id, _, listener_id = name.partition(":")
-    members = {_known_uuid(id): str(status) for id, status in report["members"].items()}
-    return PoolReport(
-        _known_uuid(pool_id), _known_uuid(listener_id) if listener_id else None, str(report["status"]), members
-    )
-
-
-def _additions_from(document: Mapping[str, Any]) -> Additions:
-    return Additions(
-        boot_id=_known_uuid(document["boot_id"]),
-        sent_at=float(document["sent_at"]),
-        log_id=_known_uuid(document["log_id"]) if document.get("log_id") else None,
-        revision=None if document.get("revision") is None else int(document["revision"]),
-        counters={_known_uuid(id): _counters_from(counters) for id, counters in document.get("counters", {}).items()},
-        edges=tuple(_edge_from(edge) for edge in document.get("edges", [])),
-        partial=bool(document.get("partial")),
-    )
-
-
-def _edge_from(document: Mapping[str, Any]) -> Edge:
-    pool_id, listener_id, member_id = (UUID(document[name]) for name in ("pool_id", "listener_id", "member_id"))
-    status, reason = str(document["status"]), str(document["reason"])
-    return Edge(pool_id, listener_id, member_id, status, reason, float(document["at"]))
 
 
 # The first line of a configuration file.

@@ -16,6 +16,7 @@ from statistics import median
 from urllib.request import urlopen
 from uuid import UUID
 
+import msgspec
 import psycopg
 
 from amphora.trust import heartbeat_keys
@@ -136,7 +137,7 @@ def bare_loop(port: int, counter: int, directory: str) -> None:
             payload, code = datagram[:-HEX_MAC_LENGTH], datagram[-HEX_MAC_LENGTH:]
             key = keys[datagram[14:50].replace(b"-", b"").decode()]
             if hmac.compare_digest(hmac.digest(key, payload, "sha256").hex().encode(), code):
-                json.loads(zlib.decompress(payload))
+                msgspec.json.decode(zlib.decompress(payload))
                 accepted += 1
 
 

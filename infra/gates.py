@@ -1,6 +1,7 @@
-"""What a request passes before the application: CORS, what a proxy says of it, Keystone."""
+"""What a request passes before the application: CORS, what a proxy says of it, Keystone, the audit."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 REQUEST_ID = "tacitus.request_id"
 """Key of the WSGI environment: the id that a request was given before it reached the application."""
 
+_AUDIT_MAP = Path(__file__).with_name("audit_map.conf")
 _OPEN = ("/", "/healthcheck", *(f"/{version}/openapi.json" for version in ("v2", "v2.0")))
 OPEN_TO_ALL = frozenset({*_OPEN, *(f"/load-balancer{path}" for path in _OPEN)})
 """Paths that need no token, mount point included."""
@@ -27,6 +29,8 @@ _OF_IDENTITIES = (
 
 def behind_gates(application: Application, settings: Settings) -> Application:
     """The application with those of the gates that the settings ask for, the outermost last."""
+    if settings.audit_enabled:
+        application = _audited(application, settings)
     if settings.auth_strategy == AuthStrategy.KEYSTONE:
         application = _keystone(application, settings)
     if settings.enable_proxy_headers_parsing:
@@ -36,6 +40,19 @@ def behind_gates(application: Application, settings: Settings) -> Application:
     if settings.cors_allowed_origin:
         application = _cors(application, settings)
     return application
+
+
+def _audited(application: Application, settings: Settings) -> Application:
+    """To our own log, or to oslo.messaging where that is installed."""
+    from keystonemiddleware.audit import AuditMiddleware
+
+    gate: Application = AuditMiddleware(
+        application,
+        oslo_config_config=configuration(settings.config_files),
+        audit_map_file=str(settings.audit_map_file or _AUDIT_MAP),
+        ignore_req_list=",".join(settings.audit_ignore_req_list),
+    )
+    return gate
 
 
 def _keystone(application: Application, settings: Settings) -> Application:

@@ -6,8 +6,9 @@ One loop decides; other threads receive datagrams, write statistics and ask amph
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from uuid import UUID
@@ -16,7 +17,7 @@ import psycopg
 from eventsourcing.persistence import PersistenceError
 
 from amphora.driver import AmphoraAddress
-from amphora.wire import Heartbeat
+from amphora.wire import Heartbeat, PoolReport
 from commands.ports import StoreUnavailable
 from domain.errors import ConcurrentChange, NotFound
 from domain.health import Observation
@@ -56,21 +57,36 @@ class HearingLost(Exception):
     """The thread that receives heartbeats ended: all amphorae would seem silent."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an amphora said last, and what was concluded from it."""
+
+    statuses: Mapping[UUID, str]
+    pools: tuple[PoolReport, ...]
+    observation: Observation
+
+
 class Inbox:
     """What amphorae see now, handed from the thread that receives to the loop that decides."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._waiting: dict[UUID, tuple[Observation, float]] = {}
-        self._latest: dict[UUID, Observation] = {}
+        self._latest: dict[UUID, _Said] = {}
 
     def put(self, heartbeat: Heartbeat, received_at: float) -> bool:
         """Returns whether the amphora sees something else than before."""
         amphora_id = heartbeat.amphora_id
-        earlier = self._latest.get(amphora_id)
+        latest = self._latest.get(amphora_id)
+        statuses = {id: report.status for id, report in heartbeat.listeners.items()}
+        if latest is not None and statuses == latest.statuses and heartbeat.pools == latest.pools:
+            with self._lock:
+                self._waiting[amphora_id] = latest.observation, received_at
+            return False
+        earlier = None if latest is None else latest.observation
         observation = observation_of(heartbeat, earlier)
         with self._lock:
-            self._latest[amphora_id] = observation
+            self._latest[amphora_id] = _Said(statuses, heartbeat.pools, observation)
             self._waiting[amphora_id] = observation, received_at
         return observation != earlier
 

@@ -10,15 +10,8 @@ from functools import lru_cache
 from threading import Event
 from uuid import UUID
 
-from amphora.wire import (
-    Heartbeat,
-    Malformed,
-    Oversized,
-    Tampered,
-    WireError,
-    claimed_amphora_id,
-    decode_heartbeat,
-)
+from amphora.heartbeat_reading import claimed_amphora_id, decode_heartbeat
+from amphora.wire import Heartbeat, Malformed, Oversized, Tampered, WireError
 
 LARGEST_DATAGRAM = 65_536
 RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes asked of the kernel: some thousand heartbeats may wait

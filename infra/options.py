@@ -207,6 +207,8 @@ def _faults(settings: Settings) -> Iterator[str]:
     yield from _faults_of_addresses(settings)
     yield from _faults_of_tls(settings)
     yield from _faults_of_kafka(settings)
+    if settings.audit_enabled and (file := settings.audit_map_file) is not None and not file.is_file():
+        yield f"[audit] audit_map_file: there is no file {file}"
     enabled, default = settings.enabled_provider_drivers, settings.default_provider_driver
     if enabled is not None and default is not None and default not in enabled:
         yield f"[api_settings] default_provider_driver: {default} is not in enabled_provider_drivers"
@@ -290,11 +292,12 @@ def _require_secrets_of_ones_own(found: cfg.ConfigOpts) -> None:
 
 
 def _options_of_libraries() -> Iterator[tuple[str, cfg.Opt]]:
-    from keystonemiddleware import auth_token
+    from keystonemiddleware import audit, auth_token
     from oslo_middleware import cors, http_proxy_to_wsgi
     from oslo_policy import opts
 
     yield from ((section, option) for section, options in auth_token.list_opts() for option in options)
+    yield from ((section, option) for section, options in audit.list_opts() for option in options)
     yield from ((section, option) for section, options in opts.list_opts() for option in options)
     yield from (("cors", option) for option in cors.OPTS)
     yield from (("oslo_middleware", option) for option in http_proxy_to_wsgi.OPTS)

@@ -60,6 +60,12 @@ class Topology(StrEnum):
     ACTIVE_STANDBY = "ACTIVE_STANDBY"
 
 
+class CertManager(StrEnum):
+    """Where certificates and their keys are."""
+
+    BARBICAN = "barbican_cert_manager"
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a setting stands in a configuration file, and what may stand there."""
@@ -193,6 +199,15 @@ class Settings:
     cors_allowed_origin: tuple[str, ...] = _setting(
         "cors.allowed_origin", (), "Web pages that may send requests, like https://horizon.example.com; * for all."
     )
+    audit_enabled: bool = _setting(
+        "audit.enabled", False, "Whether keystonemiddleware tells of each request and its outcome in the format CADF."
+    )
+    audit_map_file: Path | None = _setting(
+        "audit.audit_map_file", None, "How it names what a request is about; as comes with us when unset."
+    )
+    audit_ignore_req_list: tuple[str, ...] = _setting(
+        "audit.ignore_req_list", (), "Methods that it leaves out, like GET."
+    )
 
     worker_threads: int = _setting(
         "controller_worker.threads", 64, "Actions that a worker carries out at the same time.", minimum=2
@@ -320,6 +335,9 @@ class Settings:
         "kafka.ssl_check_hostname", True, "Whether a broker's certificate must name its host."
     )
 
+    cert_manager: CertManager = _setting(
+        "certificates.cert_manager", CertManager.BARBICAN, "Which secret store has certificates."
+    )
     barbican_endpoint: str | None = _setting(
         "certificates.endpoint", None, "Where Barbican answers; without it no listener and no pool has certificates."
     )

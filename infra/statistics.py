@@ -73,12 +73,12 @@ WHERE s.listener_id = x.listener_id AND s.amphora_id = x.amphora_id
 """
 
 
-@dataclass
+@dataclass(slots=True)
 class _Pending:
     """What one amphora told about one listener since the last batch."""
 
     load_balancer_id: UUID
-    boot_id: str
+    boot_id: UUID | None
     conns: int
     counters: Counters
 
@@ -102,9 +102,9 @@ class StatisticsBuffer:
             for listener_id, report in heartbeat.listeners.items():
                 key = (listener_id, heartbeat.amphora_id)
                 if heartbeat.additions and listener_id in heartbeat.additions.counters:
-                    boot_id, counters = str(heartbeat.additions.boot_id), heartbeat.additions.counters[listener_id]
+                    boot_id, counters = heartbeat.additions.boot_id, heartbeat.additions.counters[listener_id]
                 else:
-                    boot_id, counters = "", self._growth(key, heartbeat, report)
+                    boot_id, counters = None, self._growth(key, heartbeat, report)
                 self._pending[key] = _Pending(load_balancer_id, boot_id, report.conns, counters)
 
     def _growth(self, key: tuple[UUID, UUID], heartbeat: Heartbeat, report: ListenerReport) -> Counters:
@@ -161,6 +161,5 @@ class StatisticsBuffer:
 def _row(key: tuple[UUID, UUID], pending: _Pending) -> _Row:
     listener_id, amphora_id = key
     rx, tx, totconns, ereq = pending.counters
-    return _Row(
-        listener_id, amphora_id, pending.load_balancer_id, pending.boot_id, pending.conns, rx, tx, totconns, ereq
-    )
+    boot_id = str(pending.boot_id) if pending.boot_id else ""
+    return _Row(listener_id, amphora_id, pending.load_balancer_id, boot_id, pending.conns, rx, tx, totconns, ereq)

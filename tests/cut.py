@@ -33,7 +33,11 @@ class Cuttable:
 
     def cut(self) -> None:
         """From now on nothing passes, and nobody hears of it."""
-        self._loop.call_soon_threadsafe(self._open.clear)
+
+        async def shut() -> None:
+            self._open.clear()
+
+        self._do(shut())
 
     def mend(self) -> None:
         """What was sent meanwhile arrives."""

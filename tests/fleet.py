@@ -20,10 +20,12 @@ from infra.settings import Settings
 from infra.trust_store import TrustStore
 from tests.given import a_vip
 
+_GROWTH = Counters(rx=1_000, tx=20_000, totconns=30)  # of each listener, from heartbeat to heartbeat
+
 
 @dataclass
 class Fleet:
-    """Amphorae in service, one of each load balancer, and what they say."""
+    """Amphorae in service under traffic, one of each load balancer, and what they say."""
 
     heartbeats: Sequence[Heartbeat]
     load_balancer_ids: Sequence[UUID]
@@ -44,7 +46,16 @@ def _seeing(heartbeat: Heartbeat, number: int, member_status: str) -> Heartbeat:
         replace(pool, status=member_status, members=dict.fromkeys(pool.members, member_status))
         for pool in heartbeat.pools
     )
-    return replace(heartbeat, sequence=number, pools=pools)
+    additions = heartbeat.additions
+    assert additions is not None
+    passed = Counters(*(number * each for each in _GROWTH))
+    return replace(
+        heartbeat,
+        sequence=number,
+        listeners=dict.fromkeys(heartbeat.listeners, ListenerReport("OPEN", 3, _GROWTH)),
+        pools=pools,
+        additions=replace(additions, counters=dict.fromkeys(additions.counters, passed), sent_at=time.time()),
+    )
 
 
 def a_fleet(settings: Settings, amphorae: int, members: int) -> Fleet:
@@ -83,8 +94,8 @@ def _in_service(store: EventStore, number: int, members: int) -> tuple[Heartbeat
     heartbeat = Heartbeat(
         amphora_id,
         0,
-        {listener.id: ListenerReport("OPEN", 3, Counters(1_000, 20_000, 30, 0))},
+        {listener.id: ListenerReport("OPEN")},
         (PoolReport(pool.id, listener.id, "UP", {member.id: "UP" for member in added}),),
-        Additions(uuid4(), time.time(), uuid4(), load_balancer.revision, {listener.id: Counters(1, 2, 3, 0)}),
+        Additions(uuid4(), time.time(), uuid4(), load_balancer.revision, {listener.id: Counters()}),
     )
     return heartbeat, load_balancer.id

@@ -23,9 +23,10 @@ from uuid import UUID, uuid4
 from amphora.agent.haproxy import processes_running
 from amphora.agent.runtime_socket import ask, worker_behind
 from amphora.driver import AmphoraAddress
+from amphora.heartbeat_reading import decode_heartbeat
 from amphora.rest_driver import RestAmphoraDriver, RestSettings
 from amphora.trust import Trust, heartbeat_key
-from amphora.wire import Heartbeat, Stamp, decode_heartbeat
+from amphora.wire import Heartbeat, Stamp
 from infra.local_compute import ADDRESSES
 
 HAPROXY = shutil.which("haproxy", path="/usr/local/sbin:/usr/sbin:/usr/bin") or "/usr/sbin/haproxy"

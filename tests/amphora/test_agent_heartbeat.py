@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from amphora.agent.runtime_socket import ask
+from amphora.heartbeat_reading import claimed_amphora_id, decode_heartbeat
 from amphora.trust import Trust, heartbeat_key
-from amphora.wire import Tampered, claimed_amphora_id, decode_heartbeat
+from amphora.wire import Tampered
 from tests.amphora.backend import Backend
 from tests.amphora.running_agent import LOG_ID, MASTER_KEY, Ear, Listening, RunningAgent, status_of, wait_until
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amphora.heartbeat_reading import claimed_amphora_id, decode_heartbeat
 from amphora.wire import (
     Additions,
     Counters,
@@ -23,9 +24,7 @@ from amphora.wire import (
     Stamp,
     Tampered,
     WireError,
-    claimed_amphora_id,
     datagrams,
-    decode_heartbeat,
     encode_heartbeat,
     parse_edge,
     parse_statistics,

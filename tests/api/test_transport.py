@@ -94,6 +94,38 @@ def test_outcome_of_a_check_is_kept_for_a_while(api: Api, client: Client) -> Non
     assert asked.simulate_get("/healthcheck").status_code == 204
 
 
+ALICE = "0a11ce00-0000-4000-8000-00000000a11c"
+AUDIT = "[audit]\nenabled = true\nignore_req_list = GET, HEAD\n"
+
+
+@pytest.mark.filterwarnings("ignore:Invalid uuid")  # what is not known has none
+def test_audit_tells_who_asked_for_what_and_how_it_ended(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "keystonemiddleware.audit")
+    asked = client(AUDIT)
+    body = {"loadbalancer": {"name": "x", "project_id": "p", "vip_subnet_id": "no id"}}
+
+    refused = asked.simulate_post("/v2/lbaas/loadbalancers", json=body, headers={"X-User-Id": ALICE})
+
+    told = [record.args for record in caplog.records if isinstance(record.args, dict) and "payload" in record.args]
+    assert refused.status_code == 400
+    assert [each["event_type"] for each in told] == ["audit.http.request", "audit.http.response"]
+    payload = told[1]["payload"]
+    assert (payload["action"], payload["outcome"], payload["reason"]["reasonCode"]) == ("create", "failure", "400")
+    assert payload["requestPath"] == "/v2/lbaas/loadbalancers"
+    assert payload["initiator"]["id"] == ALICE
+
+
+def test_audit_changes_no_answer_and_leaves_out_what_it_is_told_to(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "keystonemiddleware.audit")
+
+    plain, audited = (client(text).simulate_get("/v2/lbaas/loadbalancers") for text in ("", AUDIT))
+
+    assert (audited.status_code, audited.json) == (plain.status_code, plain.json)
+    assert not [record for record in caplog.records if record.name.startswith("keystonemiddleware.audit")]
+
+
 CORS = f"[cors]\nallowed_origin = {PAGE}\n"
 
 
