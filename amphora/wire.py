@@ -8,10 +8,11 @@ import hmac
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from uuid import UUID
 
 HEARTBEAT_VERSION = 3
@@ -37,8 +38,7 @@ class Malformed(WireError):
     """Authentic, yet not in the format."""
 
 
-@dataclass(frozen=True)
-class Counters:
+class Counters(NamedTuple):
     """What passed through one listener; bytes, connections and requests, from a moment that the context names."""
 
     rx: int = 0  # bytes from clients
@@ -50,15 +50,11 @@ class Counters:
         """The growth since `earlier`; a counter that shrank was restarted, so its value is the growth."""
         return Counters(*(now - then if now >= then else now for now, then in zip(self, earlier, strict=True)))
 
-    def __add__(self, other: "Counters") -> "Counters":
-        return Counters(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
-    def __iter__(self) -> Iterator[int]:
-        return iter((self.rx, self.tx, self.totconns, self.ereq))
+    def plus(self, growth: "Counters") -> "Counters":
+        return Counters(*(mine + theirs for mine, theirs in zip(self, growth, strict=True)))
 
 
-@dataclass(frozen=True)
-class ListenerReport:
+class ListenerReport(NamedTuple):
     """One listener as its amphora sees it.
 
     status    OPEN, or FULL when its connection limit is reached
@@ -108,8 +104,7 @@ class Edge:
     at: float
 
 
-@dataclass(frozen=True)
-class Additions:
+class Additions(NamedTuple):
     """What our own agent adds to a heartbeat, under the key `tacitus`.
 
     boot_id   new with each start of the agent; `sequence` grows within one
@@ -125,18 +120,17 @@ class Additions:
     sent_at: float
     log_id: UUID | None = None
     revision: int | None = None
-    counters: Mapping[UUID, Counters] = field(default_factory=dict)
+    counters: Mapping[UUID, Counters] = MappingProxyType({})
     edges: tuple[Edge, ...] = ()
     partial: bool = False
 
 
-@dataclass(frozen=True)
-class Heartbeat:
+class Heartbeat(NamedTuple):
     """One sign of life. `sequence` is None for the oldest amphorae, `additions` for all but ours."""
 
     amphora_id: UUID
     sequence: int | None
-    listeners: Mapping[UUID, ListenerReport] = field(default_factory=dict)
+    listeners: Mapping[UUID, ListenerReport] = MappingProxyType({})
     pools: tuple[PoolReport, ...] = ()
     additions: Additions | None = None
     version: int = HEARTBEAT_VERSION
@@ -192,11 +186,10 @@ def _mac(payload: bytes, key: str) -> bytes:
 def _parts(heartbeat: Heartbeat, count: int) -> list[Heartbeat]:
     if count == 1:
         return [heartbeat]
-    silent = {id: replace(report, counters=Counters()) for id, report in heartbeat.listeners.items()}
-    additions = heartbeat.additions and replace(heartbeat.additions, partial=True)
+    silent = {id: report._replace(counters=Counters()) for id, report in heartbeat.listeners.items()}
+    additions = heartbeat.additions and heartbeat.additions._replace(partial=True)
     return [
-        replace(
-            heartbeat,
+        heartbeat._replace(
             sequence=(heartbeat.sequence or 0) + index,
             listeners=silent if index else heartbeat.listeners,
             pools=_share(heartbeat.pools, index, count),
@@ -220,7 +213,7 @@ def _heartbeat_document(heartbeat: Heartbeat) -> dict[str, Any]:
         "seq": heartbeat.sequence,
         "ver": heartbeat.version,
         "listeners": {
-            str(id): {"status": report.status, "stats": {"conns": report.conns, **vars(report.counters)}}
+            str(id): {"status": report.status, "stats": {"conns": report.conns, **report.counters._asdict()}}
             for id, report in heartbeat.listeners.items()
         },
         "pools": {
@@ -239,7 +232,7 @@ def _additions_document(additions: Additions) -> dict[str, Any]:
         "log_id": additions.log_id and str(additions.log_id),
         "revision": additions.revision,
         "sent_at": additions.sent_at,
-        "counters": {str(id): vars(counters) for id, counters in additions.counters.items()},
+        "counters": {str(id): counters._asdict() for id, counters in additions.counters.items()},
         "edges": [
             {key: str(value) if isinstance(value, UUID) else value for key, value in vars(edge).items()}
             for edge in additions.edges

@@ -18,6 +18,7 @@ RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes asked of the kernel: some thousand hea
 BOOTS_REMEMBERED = 8  # of one amphora
 AMPHORAE_REMEMBERED = 100_000
 _LOOK_FOR_STOP_SECONDS = 0.2
+_GATHER_SECONDS = 0.02  # what comes meanwhile is read in one go: to wake up costs more than to read
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ class SequenceFilter:
         if heartbeat.sequence is None:
             return
         boot_id = heartbeat.additions.boot_id if heartbeat.additions else None
-        boots = self._latest.setdefault(heartbeat.amphora_id, OrderedDict())
+        boots = self._latest.get(heartbeat.amphora_id)
+        if boots is None:
+            boots = self._latest[heartbeat.amphora_id] = OrderedDict()
         latest = boots.get(boot_id, -1)
         restarted = boot_id is None and heartbeat.sequence == 0
         if heartbeat.sequence <= latest and not restarted:
@@ -95,6 +98,7 @@ class HeartbeatReceiver:
                 self.caught_up = time.monotonic()
             elif self._read_one():
                 self._read_waiting(stop)
+                time.sleep(_GATHER_SECONDS)
 
     def _read_waiting(self, stop: Event) -> None:
         while not stop.is_set():

@@ -3,7 +3,6 @@
 Only rows are written: nothing reacts to events that are read here, so no effect outside happens again.
 """
 
-import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from eventsourcing.persistence import Mapper
 from psycopg import Connection
 
 from infra.event_store import ORDER_LOCK
+from infra.garbage import few_collections
 from infra.rebuild_difference import Differences, differences
 from infra.rebuild_fold import Fold
 from infra.rebuild_log import Batch, CannotBeHandled, Log, end_for, hold_end, parked_streams
@@ -246,7 +246,7 @@ class Rebuild:
 
     def _follow(self, run: _Run) -> None:
         while (end := run.log.end()) - run.position > (_FEW_EVENTS if run.position else 0):
-            with _few_collections():
+            with few_collections(1_000_000):
                 for batch in run.log.batches(run.position, end, EVENTS_AT_ONCE):
                     with run.connection.transaction():
                         run.write(batch)
@@ -337,17 +337,6 @@ def _write_last_events(run: _Run) -> None:
         raise NotNow("more events came than writers can wait for")
     while (batch := run.log.batch(run.position, end, EVENTS_AT_ONCE)) is not None:
         run.write(batch)
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Millions of values come and go without a cycle among them: looking for one takes half as long again."""
-    before = gc.get_threshold()
-    gc.set_threshold(1_000_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _live_schema(connection: Connection[Any]) -> str:

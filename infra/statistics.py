@@ -113,7 +113,7 @@ class StatisticsBuffer:
             grown = report.counters.since(self._absolute.get(key, report.counters))
             self._absolute[key] = report.counters
         waiting = self._pending.get(key)
-        return grown if waiting is None or waiting.boot_id else waiting.counters + grown
+        return grown if waiting is None or waiting.boot_id else waiting.counters.plus(grown)
 
     def flush(self, pool: ConnectionPool[Connection[TupleRow]]) -> int:
         """Write what changed since the last time; returns how many rows. What could not be written waits."""
@@ -147,7 +147,7 @@ class StatisticsBuffer:
                 if newer is None:
                     self._pending[key] = pending
                 elif not newer.boot_id:
-                    newer.counters = newer.counters + pending.counters
+                    newer.counters = newer.counters.plus(pending.counters)
 
     def forget(self, amphora_id: UUID) -> None:
         """The amphora is gone; what it counted and was not written yet still will be."""

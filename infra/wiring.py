@@ -33,6 +33,7 @@ from infra.catalogue import PostgresCatalogue
 from infra.consumer import RunningConsumer, action_ledger, open_stream
 from infra.controlled import ControlledApi, Holding, Told, control_routes
 from infra.event_store import EventStore
+from infra.garbage import few_collections
 from infra.gates import behind_gates
 from infra.idempotency import keep_forgetting
 from infra.identity import Allows, nothing
@@ -272,7 +273,8 @@ def _watch_over_health(
     if shown is not None:
         shown.readings.show("health", manager.readings)
     try:
-        manager.run(term.stop)
+        with few_collections(100_000):
+            manager.run(term.stop)
     finally:
         store.close()
 

@@ -109,7 +109,6 @@ class _Sight:
     seen: dict[UUID, Observation] = field(default_factory=dict)
     fresh_after: float = -inf
     not_before: float = -inf
-    is_dirty: bool = False
 
 
 class HealthBoard:
@@ -118,6 +117,7 @@ class HealthBoard:
     def __init__(self, known_statuses: Callable[[UUID], Statuses]) -> None:
         self._known_statuses = known_statuses
         self._sights: dict[UUID, _Sight] = {}
+        self._to_compare: dict[UUID, None] = {}  # those that may have changed, in the order in which that was seen
 
     def __contains__(self, load_balancer_id: UUID) -> bool:
         return load_balancer_id in self._sights
@@ -128,7 +128,7 @@ class HealthBoard:
             sight = self._sights[load_balancer_id] = _Sight(dict(self._known_statuses(load_balancer_id)))
         if received_at >= sight.fresh_after and sight.seen.get(amphora_id) != observation:
             sight.seen[amphora_id] = observation
-            sight.is_dirty = True
+            self._to_compare[load_balancer_id] = None
 
     def load_balancer_changed(self, load_balancer_id: UUID, now: float) -> None:
         """What amphorae saw before belongs to the state before: a new listener would look as if it were missing."""
@@ -142,13 +142,14 @@ class HealthBoard:
 
     def forget(self, load_balancer_id: UUID) -> None:
         self._sights.pop(load_balancer_id, None)
+        self._to_compare.pop(load_balancer_id, None)
 
     def due(self, now: float) -> list[UUID]:
         """Load balancers of which something may have changed and that may be recorded now."""
-        return [id for id, sight in self._sights.items() if sight.is_dirty and sight.not_before <= now]
+        return [id for id in self._to_compare if self._sights[id].not_before <= now]
 
     def seconds_until_due(self, now: float) -> float:
-        return max(0.0, min((sight.not_before for sight in self._sights.values() if sight.is_dirty), default=inf) - now)
+        return max(0.0, min((self._sights[id].not_before for id in self._to_compare), default=inf) - now)
 
     def changes(self, load_balancer: LoadBalancer) -> Statuses:
         """What is different from what was recorded."""
@@ -169,7 +170,7 @@ class HealthBoard:
         """These changes are safe; further ones wait for their pace."""
         sight = self._sights[load_balancer_id]
         sight.known.update(changes)
-        sight.is_dirty = False
+        self._to_compare.pop(load_balancer_id, None)
         if changes:
             sight.not_before = now + PACE_SECONDS
 

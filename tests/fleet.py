@@ -49,12 +49,11 @@ def _seeing(heartbeat: Heartbeat, number: int, member_status: str) -> Heartbeat:
     additions = heartbeat.additions
     assert additions is not None
     passed = Counters(*(number * each for each in _GROWTH))
-    return replace(
-        heartbeat,
+    return heartbeat._replace(
         sequence=number,
         listeners=dict.fromkeys(heartbeat.listeners, ListenerReport("OPEN", 3, _GROWTH)),
         pools=pools,
-        additions=replace(additions, counters=dict.fromkeys(additions.counters, passed), sent_at=time.time()),
+        additions=additions._replace(counters=dict.fromkeys(additions.counters, passed), sent_at=time.time()),
     )
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from uuid import UUID
 
@@ -28,8 +27,8 @@ class CounterBook:
         for listener_id, now in counters.items():
             growth = now.since(self._last.get((worker_pid, listener_id), Counters()))
             self._last[worker_pid, listener_id] = now
-            self.totals[listener_id] = self.totals.get(listener_id, Counters()) + growth
-            self._growth[listener_id] = self._growth.get(listener_id, Counters()) + growth
+            self.totals[listener_id] = self.totals.get(listener_id, Counters()).plus(growth)
+            self._growth[listener_id] = self._growth.get(listener_id, Counters()).plus(growth)
 
     def take_growth(self) -> dict[UUID, Counters]:
         """Growth since this was asked last."""
@@ -45,8 +44,8 @@ class CounterBook:
     def save(self) -> None:
         """Without waiting for the disk: a power cut may cost seconds of traffic, a full disk nothing."""
         document = {
-            "last": [[pid, str(id), asdict(counters)] for (pid, id), counters in self._last.items()],
-            "totals": {str(id): asdict(counters) for id, counters in self.totals.items()},
+            "last": [[pid, str(id), counters._asdict()] for (pid, id), counters in self._last.items()],
+            "totals": {str(id): counters._asdict() for id, counters in self.totals.items()},
         }
         beside = self._file.with_suffix(".new")
         with contextlib.suppress(OSError):

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from amphora.agent.counters import CounterBook
@@ -44,7 +44,7 @@ class Observer:
                 self._book.forget(pids, listeners)
                 self._book.save()
             return Observation(
-                {id: replace(report, counters=growth.get(id, Counters())) for id, report in listeners.items()},
+                {id: report._replace(counters=growth.get(id, Counters())) for id, report in listeners.items()},
                 tuple(pool for answer in answers for pool in answer[1].pools),
                 dict(self._book.totals),
                 next((answer[0] for answer in answers if answer[0]), None),

@@ -4,7 +4,6 @@ import hmac
 import json
 import random
 import zlib
-from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -162,7 +161,7 @@ def test_5000_members_travel_in_several_datagrams_and_count_once() -> None:
         PoolReport(uuid4(), C, "UP", {UUID(int=random_ids.getrandbits(128)): "UP" for _ in range(250)})
         for _ in range(20)
     )
-    heartbeat = replace(a_heartbeat(), pools=pools)
+    heartbeat = a_heartbeat()._replace(pools=pools)
 
     parts = [decode_heartbeat(datagram, [KEY]) for datagram in datagrams(heartbeat, KEY)]
 
@@ -179,7 +178,7 @@ def test_members_of_one_large_pool_are_shared_out_over_datagrams() -> None:
 
     parts = [
         decode_heartbeat(datagram, [KEY])
-        for datagram in datagrams(replace(a_heartbeat(), pools=(PoolReport(B, C, "UP", members),)), KEY)
+        for datagram in datagrams(a_heartbeat()._replace(pools=(PoolReport(B, C, "UP", members),)), KEY)
     ]
 
     assert {id: words for part in parts for pool in part.pools for id, words in pool.members.items()} == members
@@ -191,7 +190,7 @@ def test_heartbeat_that_no_number_of_datagrams_can_carry_is_refused() -> None:
     members = {UUID(int=random_ids.getrandbits(128)): random_ids.randbytes(2_000).hex() for _ in range(5000)}
 
     with pytest.raises(WireError):
-        datagrams(replace(a_heartbeat(), pools=(PoolReport(B, C, "UP", members),)), KEY)
+        datagrams(a_heartbeat()._replace(pools=(PoolReport(B, C, "UP", members),)), KEY)
 
 
 def test_growth_of_a_counter_that_was_restarted_is_its_value() -> None:
