@@ -8,6 +8,7 @@ import psycopg
 from gunicorn.app.base import BaseApplication
 
 from infra.api_telemetry import ApiTelemetry
+from infra.garbage import settle
 from infra.process_signals import end_with_parent
 from infra.settings import Settings
 
@@ -74,7 +75,9 @@ class ApiServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self._telemetry.forget(worker.pid)
 
     def load(self) -> Any:
-        return self._application(self._settings)
+        application = self._application(self._settings)
+        settle()
+        return application
 
 
 def _not_ready(settings: Settings) -> Sequence[str]:

@@ -28,7 +28,7 @@ from eventsourcing.persistence import (
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresFactory
 from eventsourcing.utils import Environment
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 
 import projections.amphora_rows
 import projections.catalogue_rows
@@ -152,7 +152,8 @@ class Recorder(PostgresApplicationRecorder):
         """When this command was recorded; None when it is not in the log, or while the database does not answer."""
         with suppress(PersistenceError), self.datastore.get_connection() as connection:
             sql = "SELECT recorded_at FROM commits WHERE command_id = %s"
-            return _time(connection.execute(sql, (command_id,), prepare=True))
+            row = connection.execute(sql, (command_id,), prepare=True).fetchone()
+            return row["recorded_at"] if row else None
         return None
 
 
@@ -165,7 +166,7 @@ def _in_one_pipeline(connection: psycopg.Connection[Any], stored_events: Sequenc
     work = work_of(append.changes, append.origin.command_id, append.limits)
     try:
         with connection.pipeline():
-            cursor = connection.cursor()
+            cursor = connection.cursor(row_factory=tuple_row)
             with _nothing_by_halves(connection):
                 for statement in [*_before_rows(append), *work.statements]:
                     cursor.execute(statement.sql, statement.parameters, prepare=True)
@@ -173,7 +174,8 @@ def _in_one_pipeline(connection: psycopg.Connection[Any], stored_events: Sequenc
     except psycopg.errors.PipelineAborted as error:
         cause = error.__context__  # what it was aborted for, when that was read before the rest
         raise cause if isinstance(cause, psycopg.Error) else error from None
-    append.recorded_at = _time(cursor)
+    row = cursor.fetchone()
+    append.recorded_at = row[0] if row else None
 
 
 @contextmanager
@@ -188,11 +190,6 @@ def _nothing_by_halves(connection: psycopg.Connection[Any]) -> Iterator[None]:
         if not isinstance(error, psycopg.Error) or error.sqlstate is None:
             connection.close()
         raise
-
-
-def _time(cursor: psycopg.Cursor[Any]) -> datetime | None:
-    row = cursor.fetchone()
-    return row["recorded_at"] if row else None
 
 
 def _before_rows(append: Append) -> Iterator[Statement]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 from uuid import UUID
 
 from falcon import Request, Response
@@ -18,8 +19,7 @@ CONFIRMED = "Confirmed"
 FindCaller = Callable[[Request], Caller]
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What Keystone says about whoever sends a request; empty for what it does not say."""
 
     project_id: str = ""

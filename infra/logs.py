@@ -1,6 +1,7 @@
 """Log lines as JSON objects, one each: for people with `jq`, and for what collects logs."""
 
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +23,7 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "role": self._role,
-            "pid": record.process,
+            "pid": os.getpid(),
             "logger": record.name,
             "message": record.getMessage(),
         }
@@ -37,5 +38,8 @@ def write_logs(role: str) -> None:
     """To standard error, from now on. What the libraries tell of each connection is left out."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(role))
+    # What no line of ours tells is not looked up: where in the code it was written, the thread, the process.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("kafka").setLevel(logging.WARNING)

@@ -120,7 +120,7 @@ class _Rules:
 
 def _as_oslo(who: Credentials) -> dict[str, Any]:
     """As rules see it. What is not said is left out: a caller without a project does not own what has none either."""
-    said = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(who).items() if value}
+    said = {name: list(value) if isinstance(value, tuple) else value for name, value in who._asdict().items() if value}
     return {"roles": [], **said}
 
 
