@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -103,13 +103,15 @@ class LoadBalancerHandler:
         provider = self._provider(command, flavor)
         self._require_data_fits(provider, flavor, zone)
         vip = replace(_vip_asked_for(command.vip, flavor, zone), provider=provider)
-        ask = cache(partial(self._ask, provider, command.graph))
+        asked: list[LoadBalancerSettings] = []
 
         def created() -> Accepted:
             for attempt in range(_MOST_ADDRESSES_TRIED):
                 try:
                     load_balancer = self._planned(command, provider, self._vips.allocate(vip, place, attempt))
-                    ask(load_balancer.settings)
+                    if load_balancer.settings not in asked:
+                        self._ask(provider, command.graph, load_balancer.settings)
+                        asked.append(load_balancer.settings)
                     return self._saved(command, load_balancer)
                 except AddressTaken as error:
                     if vip.names_addresses:

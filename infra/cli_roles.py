@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from infra.readings import Endpoint
     from infra.telemetry import Telemetry
 
+_HEALTH = "heartbeats in, changes of health out"
 Role = Callable[[Settings, Event, "Telemetry | None"], None]
 """Runs until the event is set, and shows its numbers where it is given somewhere to show them."""
 
 
 def add_to(verbs: Verbs) -> None:
-    api_parser = _add(verbs, "api", "the API")
-    api_parser.set_defaults(verb=api, listen_descriptor=None)
-    api_parser.add_argument("--listen-descriptor", type=int, help=argparse.SUPPRESS)
+    for name, verb, text in [("api", api, "the API"), ("health-manager", health_manager, _HEALTH)]:
+        parser = _add(verbs, name, text)
+        parser.set_defaults(verb=verb)
+        parser.add_argument("--listen-descriptor", type=int, help=argparse.SUPPRESS)
     _add(verbs, "feed", "events over HTTP, for subscribers without Kafka").set_defaults(verb=feed)
     for name, role, text in [
         ("worker", _worker, "processes and their actions"),
-        ("health-manager", _health_manager, "heartbeats in, changes of health out"),
         ("housekeeping", _housekeeping, "what is swept up from time to time"),
         ("relay", _relay, "the log to Kafka"),
         ("projector", _projector, "rows that follow the log in their own time"),
@@ -47,6 +48,10 @@ def api(options: argparse.Namespace) -> None:
     watch = partial(end_parent_on_alarm, settings, "api")
     with _alarms_told(), checked_around(settings, "api"):
         ApiServer(settings, application, options.listen_descriptor, options.telemetry, watch).run()
+
+
+def health_manager(options: argparse.Namespace) -> None:
+    _serve("health-manager", partial(_health_manager, options.listen_descriptor), options)
 
 
 def feed(options: argparse.Namespace) -> None:
@@ -98,10 +103,10 @@ def _worker(settings: Settings, stop: Event, shown: "Telemetry | None") -> None:
     run_worker(settings, stop, shown)
 
 
-def _health_manager(settings: Settings, stop: Event, shown: "Telemetry | None") -> None:
+def _health_manager(descriptor: int | None, settings: Settings, stop: Event, shown: "Telemetry | None") -> None:
     from infra.wiring import run_health_manager
 
-    run_health_manager(settings, stop, shown)
+    run_health_manager(settings, stop, shown, descriptor)
 
 
 def _housekeeping(settings: Settings, stop: Event, shown: "Telemetry | None") -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Self
 from uuid import UUID
 
@@ -60,10 +61,9 @@ _COMPLETE = "SELECT complete_action(%s, %s, %s)"
 _REQUIRE_TERM = "SELECT require_term(%s, %s)"
 _HOLD_MEASURED = "SELECT hold_measured(%s)"
 
-_APPEND = """
-SELECT append_events(
-    %s, %s::uuid[], %s::bigint[], %s::text[], %s::bytea[], %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb) AS recorded_at
-"""
+_APPEND = (
+    "append_events(%s, %s::uuid[], %s::bigint[], %s::text[], %s::bytea[], %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb)"
+)
 
 
 @dataclass(kw_only=True)
@@ -122,7 +122,7 @@ class Recorder(PostgresApplicationRecorder):
         try:
             with self.datastore.get_connection() as connection:
                 try:
-                    _in_one_pipeline(connection, stored_events, append)
+                    _append_to_log(connection, stored_events, append)
                 except psycopg.Error as error:
                     is_gone = error.sqlstate == _MEASURED_GONE
                     raise (gone(append.measured) if is_gone else _named(error)) from error
@@ -157,25 +157,48 @@ class Recorder(PostgresApplicationRecorder):
         return None
 
 
-def _in_one_pipeline(connection: psycopg.Connection[Any], stored_events: Sequence[StoredEvent], append: Append) -> None:
+def _append_to_log(connection: psycopg.Connection[Any], stored_events: Sequence[StoredEvent], append: Append) -> None:
+    """Events, rows and commit record: all of them or none."""
+    work = work_of(append.changes, append.origin.command_id, append.limits)
+    cursor = connection.cursor(row_factory=tuple_row)
+    appending = _append_parameters(stored_events, append.origin, work)
+    *before, last = _with_append([*_before_rows(append), *work.statements], appending)
+    if before:
+        _in_one_pipeline(connection, cursor, [*before, last])
+    else:
+        cursor.execute(last.sql, last.parameters, prepare=True)
+    row = cursor.fetchone()
+    append.recorded_at = row[0] if row else None
+
+
+def _with_append(before: Sequence[Statement], appending: tuple[object, ...]) -> Sequence[Statement]:
+    """Events are appended last, so that nobody who waits for a row holds the lock of the order."""
+    if before and before[-1].writes_one_row:  # spares both ends a message
+        *others, last = before
+        return [*others, Statement(_returning(last.sql), last.parameters + appending)]
+    return [*before, Statement(f"SELECT {_APPEND}", appending)]
+
+
+@lru_cache(maxsize=512)
+def _returning(sql: str) -> str:
+    return f"{sql} RETURNING {_APPEND}"
+
+
+def _in_one_pipeline(
+    connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], statements: Sequence[Statement]
+) -> None:
     """Queue everything and leave: until the end of the pipeline the server takes it for one transaction.
 
     Nothing is fetched before, or the lock would be held while the answer travels. Never `pipeline.sync()`, which hangs
     while bytes are unsent.
     """
-    work = work_of(append.changes, append.origin.command_id, append.limits)
     try:
-        with connection.pipeline():
-            cursor = connection.cursor(row_factory=tuple_row)
-            with _nothing_by_halves(connection):
-                for statement in [*_before_rows(append), *work.statements]:
-                    cursor.execute(statement.sql, statement.parameters, prepare=True)
-                cursor.execute(_APPEND, _append_parameters(stored_events, append.origin, work), prepare=True)
+        with connection.pipeline(), _nothing_by_halves(connection):
+            for statement in statements:
+                cursor.execute(statement.sql, statement.parameters, prepare=True)
     except psycopg.errors.PipelineAborted as error:
         cause = error.__context__  # what it was aborted for, when that was read before the rest
         raise cause if isinstance(cause, psycopg.Error) else error from None
-    row = cursor.fetchone()
-    append.recorded_at = row[0] if row else None
 
 
 @contextmanager

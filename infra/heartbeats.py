@@ -6,6 +6,7 @@ import socket
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from threading import Event
 from uuid import UUID
@@ -154,3 +155,13 @@ def listening(address: tuple[str, int]) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def inherited(descriptor: int) -> socket.socket:
+    """A socket that the parent process bound. What came while nobody listened is old, and forgotten."""
+    ear = socket.socket(fileno=descriptor)
+    ear.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            ear.recv(1)
+    return ear

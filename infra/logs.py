@@ -1,7 +1,6 @@
 """Log lines as JSON objects, one each: for people with `jq`, and for what collects logs."""
 
 import logging
-import os
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +22,7 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "role": self._role,
-            "pid": os.getpid(),
+            "pid": record.process,
             "logger": record.name,
             "message": record.getMessage(),
         }
@@ -38,8 +37,8 @@ def write_logs(role: str) -> None:
     """To standard error, from now on. What the libraries tell of each connection is left out."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(role))
-    # What no line of ours tells is not looked up: where in the code it was written, the thread, the process.
+    # What no line tells is not looked up: where in the code it was written, and the thread.
     logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logThreads = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("kafka").setLevel(logging.WARNING)

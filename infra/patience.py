@@ -5,7 +5,8 @@ The server's own limits (statement_timeout and the like) are of no use when it h
 
 import select
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -78,6 +79,15 @@ class Pool(ConnectionPool[Any]):
             open=True,
             kwargs={**KEPT_ALIVE, "autocommit": True, "options": SESSION, **session},
         )
+
+    @contextmanager
+    def connection(self, timeout: float | None = None) -> Iterator[Any]:
+        """The pool's own ends a transaction each time; here there is none but those that end by themselves."""
+        connection = self.getconn(timeout)
+        try:
+            yield connection
+        finally:
+            self.putconn(connection)
 
     def getconn(self, timeout: float | None = None) -> Any:
         """Raises PoolTimeout."""

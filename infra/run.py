@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from configparser import ConfigParser
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +45,8 @@ PRESUMED: Mapping[Profile, Mapping[str, Any]] = {
 
 
 class PortTaken(Exception):
-    def __init__(self, port: int, reason: str) -> None:
-        super().__init__(f"cannot listen on {HOST}:{port}: {reason}. Choose another port with --port.")
+    def __init__(self, port: int, reason: str, remedy: str) -> None:
+        super().__init__(f"cannot listen on {HOST}:{port}: {reason}. {remedy}")
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,13 @@ class Run:
         with self._locked(), closing(_listen(self.port)) as listener:
             arrivals = signal_socket(*STOP_SIGNALS, signal.SIGCHLD)
             _end_remains(self.state.logs)
-            with self._database() as (database, url), self._broker() as broker:
-                settings = self._settings(url, listener.getsockname()[1], broker.address if broker else "")
+            with self._database() as (database, url), self._broker() as broker, self._ears() as ears:
+                port, ports = listener.getsockname()[1], [ear.getsockname()[1] for ear in ears]
+                settings = self._settings(url, port, ports, broker.address if broker else "")
                 with self._amphorae():
                     _announce_when_ready(settings)
                     servers: list[Server] = [database, *([broker] if broker else [])]
-                    Supervisor(self._children(listener, settings), arrivals, _tell, servers).run()
+                    Supervisor(self._children(listener, ears), arrivals, _tell, servers).run()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -126,11 +127,26 @@ class Run:
         finally:
             compute.stop_all()
 
-    def _settings(self, owner_url: str, api_port: int, brokers: str) -> Settings:
-        """Written down for the children; heartbeat ports stay what they were, since running amphorae send there."""
+    @contextmanager
+    def _ears(self) -> Iterator[list[socket.socket]]:
+        """Where heartbeats arrive. They are ours: no other run takes them while a health manager is started again.
+
+        Ports stay what they were, since running amphorae send there.
+        """
+        from infra.heartbeats import listening
+
+        before = _ports_of(self.state.settings)
+        with ExitStack() as stack:
+            ears = []
+            for number in range(self.replicas):
+                kept = before[number : number + 1] if self.profile is Profile.LOCAL else []
+                ears.append(stack.enter_context(_first_free(kept or [5555, 0], listening)))
+            yield ears
+
+    def _settings(self, owner_url: str, api_port: int, ports: Sequence[int], brokers: str) -> Settings:
+        """Written down for the children."""
         from infra.migration import service_login
 
-        ports = _heartbeat_ports(self.state.settings, self.replicas)
         fixed = {
             "profile": self.profile,
             "database_url": service_login(owner_url),
@@ -148,57 +164,37 @@ class Run:
         self.state.settings.write_text(written(settings))
         return settings
 
-    def _children(self, listener: socket.socket, settings: Settings) -> list[Child]:
+    def _children(self, listener: socket.socket, ears: Sequence[socket.socket]) -> list[Child]:
         """The listening socket is ours: while the API is started again, its clients wait rather than being refused."""
-        descriptor = listener.fileno()
+        services = [*SERVICES, *(KAFKA_SERVICES if self.with_kafka else ())]
         children = []
-        for number in range(1, self.replicas + 1):
-            api = self._child("api", number, "--listen-descriptor", str(descriptor), inherits=[descriptor])
-            services = [*SERVICES, *(KAFKA_SERVICES if self.with_kafka else ())]
-            ear = {"health_manager": {"bind_port": settings.controllers[number - 1].rpartition(":")[2]}}
-            own = {"health-manager": ear} if number > 1 else {}
-            children += [api, *(self._child(name, number, own=own.get(name)) for name in services)]
+        for number, ear in enumerate(ears, start=1):
+            sockets = {"api": listener, "health-manager": ear}
+            children += [self._child(name, number, sockets.get(name)) for name in ("api", *services)]
         return children
 
-    def _child(
-        self,
-        service: str,
-        number: int,
-        *arguments: str,
-        inherits: Sequence[int] = (),
-        own: Mapping[str, Mapping[str, str]] | None = None,
-    ) -> Child:
-        """own: section -> option -> value, of this process alone"""
+    def _child(self, service: str, number: int, listener: socket.socket | None) -> Child:
         name = service if self.replicas == 1 else f"{service}-{number}"
         log = self.state.logs / f"{name}.log"
         if log.exists():
             log.replace(log.with_suffix(".log.old"))
-        command = [sys.executable, "-m", "infra.cli", service, "--parent", str(os.getpid()), *arguments]
-        files = [*self.config_files, self.state.settings]  # the libraries' own settings stand in the former alone
-        if own:
-            files.append(self._settings_of_one(name, own))
-        for file in files:
+        command = [sys.executable, "-m", "infra.cli", service, "--parent", str(os.getpid())]
+        for file in (*self.config_files, self.state.settings):  # the libraries' own settings stand in the former alone
             command += ["--config-file", str(file.absolute())]
+        if listener is not None:
+            command += ["--listen-descriptor", str(listener.fileno())]
         if self.replicas > 1:
             address = f"{HOST}:{_free_port()}"
             command += ["--telemetry", address]
             _tell(f"{name}: http://{address}/metrics")
-        return Child(name=name, command=command, log=log, inherits=inherits)
-
-    def _settings_of_one(self, name: str, own: Mapping[str, Mapping[str, str]]) -> Path:
-        file = self.state.path / f"{name}.conf"
-        lines = [
-            f"[{section}]\n{option} = {value}\n" for section, said in own.items() for option, value in said.items()
-        ]
-        file.write_text("".join(lines))
-        return file
+        return Child(name=name, command=command, log=log, inherits=[listener.fileno()] if listener else [])
 
 
 def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port), backlog=1024)
     except OSError as error:
-        raise PortTaken(port, error.strerror or str(error)) from None
+        raise PortTaken(port, error.strerror or str(error), "Choose another port with --port.") from None
 
 
 def _end_remains(directory: Path) -> None:
@@ -209,26 +205,21 @@ def _end_remains(directory: Path) -> None:
     wait_until_gone(remains, 2)
 
 
-def _heartbeat_ports(before: Path, wanted: int) -> list[int]:
-    """The ports of the run before, and free ones besides; the first is the usual port where that is free."""
+def _ports_of(settings: Path) -> list[int]:
+    """Those of heartbeats in the run before; none when there was none."""
     kept = ConfigParser(interpolation=None)
-    ports: list[int] = []
-    if kept.read(before):
-        ports = [kept.getint("health_manager", "bind_port")]
-        listed = kept.get("health_manager", "controller_ip_port_list", fallback="")
-        ports += [port for entry in listed.split(",") if entry and (port := int(entry.rpartition(":")[2])) not in ports]
-    while len(ports) < wanted:
-        ports.append(_free_udp_port(ports))
-    return ports[:wanted]
+    if not kept.read(settings):
+        return []
+    listed = kept.get("health_manager", "controller_ip_port_list", fallback="")
+    return [int(entry.rpartition(":")[2]) for entry in listed.split(",") if entry]
 
 
-def _free_udp_port(taken: Sequence[int]) -> int:
-    for port in (5555, 0, 0):
-        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((HOST, port))
-            if (found := int(probe.getsockname()[1])) not in taken:
-                return found
-    raise OSError("no UDP port is free")
+def _first_free(ports: Sequence[int], listening: Callable[[tuple[str, int]], socket.socket]) -> socket.socket:
+    """0 stands for any. Raises PortTaken."""
+    for port in ports:
+        with suppress(OSError):
+            return listening((HOST, port))
+    raise PortTaken(ports[0], "another program has the port", "Amphorae of this state directory send heartbeats there.")
 
 
 def _free_port() -> int:

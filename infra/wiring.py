@@ -232,17 +232,22 @@ def _show(shown: "Telemetry | None", pool: ConnectionPool, leadership: Leadershi
     shown.not_ready = database.not_ready
 
 
-def run_health_manager(settings: Settings, stop: Event, shown: "Telemetry | None" = None) -> None:
+def run_health_manager(
+    settings: Settings, stop: Event, shown: "Telemetry | None" = None, descriptor: int | None = None
+) -> None:
     """Heartbeats in, changes of health out, until `stop` is set. In the noop profile nothing sends any.
 
     One of all health managers decides; the others hand on to it what they hear, and take over when it is gone.
     Raises OSError when the port for heartbeats cannot be bound.
+
+    descriptor  a socket for heartbeats that the parent process bound, None to bind one
     """
     from infra.heartbeat_forwarding import Forwarding, LeaderAddress, reached_at
-    from infra.heartbeats import listening
+    from infra.heartbeats import inherited, listening
 
     pool = connection_pool(settings, 4)
-    with listening((settings.heartbeat_host, settings.heartbeat_port)) as ear:
+    address = settings.heartbeat_host, settings.heartbeat_port
+    with listening(address) if descriptor is None else inherited(descriptor) as ear:
         leadership = Leadership(settings.database_url, HEALTH_LOCK, name=HEALTH_DUTY, address=reached_at(ear))
         forwarding = Forwarding(ear, LeaderAddress(pool, HEALTH_DUTY), lambda: leadership.leads)
         _show(shown, pool, leadership)

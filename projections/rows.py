@@ -164,10 +164,14 @@ def key_of(table: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement with its parameter."""
+    """One SQL statement with its parameters.
+
+    writes_one_row  neither none nor two: what it returns is returned once
+    """
 
     sql: str
     parameters: tuple[object, ...]
+    writes_one_row: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,9 @@ def work_of(changes: Sequence[Change], command_id: UUID | None, limits: QuotaDef
             found.append(Statement(_deletion(shape), (values,)))
         else:
             rows = [_with_commit(change.row, command_id) for change in alike]  # type: ignore[union-attr]
-            found.append(Statement(_sql(shape, len(rows) == 1), (_json(rows[0] if len(rows) == 1 else rows),)))
+            is_one = len(rows) == 1
+            writes_one_row = is_one and shape[0] in (Insert, Upsert)
+            found.append(Statement(_sql(shape, is_one), (_json(rows[0] if is_one else rows),), writes_one_row))
     return Work(found, _json(list(counted(uses, limits))) if uses else None, _created(changes))
 
 

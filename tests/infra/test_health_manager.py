@@ -1,5 +1,6 @@
 """The health manager on a real database, fed with real datagrams."""
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from domain.load_balancer_events import Batch
 from infra.event_store import CHANNEL, EventStore
 from infra.health_manager import HealthManager
 from infra.health_records import RecordedHealth
-from infra.heartbeats import DROP_REASONS, HeartbeatReceiver, listening
+from infra.heartbeats import DROP_REASONS, HeartbeatReceiver, inherited, listening
 from infra.settings import Settings
 from infra.statistics import StatisticsBuffer
 from tests.given import a_health_monitor, a_listener, a_load_balancer, a_member, a_pool, confirm
@@ -422,6 +423,17 @@ def a_heartbeat(sequence: int, boot_id: UUID = BOOT_ID) -> Heartbeat:
 
 def signed(heartbeat: Heartbeat, master_key: str = MASTER_KEYS[0]) -> bytes:
     return encode_heartbeat(heartbeat, heartbeat_keys([master_key], heartbeat.amphora_id)[0])
+
+
+def test_socket_that_the_parent_process_keeps_has_nothing_old() -> None:
+    with listening(("127.0.0.1", 0)) as kept, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for each in (b"old", b"old too", b""):
+            sender.sendto(each, kept.getsockname())
+
+        with inherited(os.dup(kept.fileno())) as ear:
+            sender.sendto(b"new", kept.getsockname())
+
+            assert ear.recv(100) == b"new"
 
 
 def send(receiver: HeartbeatReceiver, *datagrams: bytes) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,36 @@ def test_a_port_that_is_taken_is_named_and_nothing_is_left(stranger: Stranger) -
     assert process.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in said
     assert other.remains() == []
+
+
+def heartbeat_port(state: Path) -> int:
+    said = ConfigParser(interpolation=None)
+    said.read(state / "tacitus.conf")
+    return said.getint("health_manager", "bind_port")
+
+
+def test_two_runs_hear_heartbeats_on_ports_of_their_own(stranger: Stranger) -> None:
+    other = Stranger(stranger.directory.parent / "other", stranger.started)
+    stranger.run_until_ready()
+    other.run_until_ready()
+
+    assert heartbeat_port(stranger.directory) != heartbeat_port(other.directory)
+
+
+def test_port_that_amphorae_send_heartbeats_to_is_never_exchanged(stranger: Stranger) -> None:
+    process, _ = stranger.run_until_ready("local")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    port = heartbeat_port(stranger.directory)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", port))
+        process = stranger.run("--port", "0")
+        said, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}: another program has the port. Amphorae" in said
+    assert stranger.remains() == []
 
 
 def test_services_end_when_the_process_that_started_them_is_killed(stranger: Stranger) -> None:
