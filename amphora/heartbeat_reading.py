@@ -28,7 +28,7 @@ from amphora.wire import (
 
 INFLATED_LIMIT = 1024 * 1024  # bytes of JSON that a datagram may inflate to
 _REMEMBERED_BYTES = 8 * 1024  # of a pools' text: a larger one is read each time, so that memory stays small
-_POOLS_INSIDE_LISTENERS = 2  # the first version that has them at the top
+_POOLS_AT_THE_TOP = 2  # the first version that has them there; in earlier ones they are inside listeners
 
 
 class _Stats(msgspec.Struct):
@@ -154,7 +154,7 @@ def _heartbeat_from(document: _Document) -> Heartbeat:
 
 def _pools_of(document: _Document) -> tuple[PoolReport, ...]:
     text = bytes(document.pools)
-    if document.ver < _POOLS_INSIDE_LISTENERS:
+    if document.ver < _POOLS_AT_THE_TOP:
         inside = {name: pool for said in document.listeners.values() for name, pool in said.pools.items()}
         return _pools_from(_pools.decode(text) | inside)
     return _known_pools(text) if len(text) <= _REMEMBERED_BYTES else _pools_from(_pools.decode(text))

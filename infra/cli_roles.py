@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from infra.readings import Endpoint
     from infra.telemetry import Telemetry
 
-_HEALTH = "heartbeats in, changes of health out"
 Role = Callable[[Settings, Event, "Telemetry | None"], None]
 """Runs until the event is set, and shows its numbers where it is given somewhere to show them."""
 
 
 def add_to(verbs: Verbs) -> None:
-    for name, verb, text in [("api", api, "the API"), ("health-manager", health_manager, _HEALTH)]:
+    for name, verb, text in [
+        ("api", api, "the API"),
+        ("health-manager", health_manager, "heartbeats in, changes of health out"),
+    ]:
         parser = _add(verbs, name, text)
         parser.set_defaults(verb=verb)
         parser.add_argument("--listen-descriptor", type=int, help=argparse.SUPPRESS)

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Self
 from uuid import UUID
 
@@ -175,13 +174,8 @@ def _with_append(before: Sequence[Statement], appending: tuple[object, ...]) -> 
     """Events are appended last, so that nobody who waits for a row holds the lock of the order."""
     if before and before[-1].writes_one_row:  # spares both ends a message
         *others, last = before
-        return [*others, Statement(_returning(last.sql), last.parameters + appending)]
+        return [*others, Statement(f"{last.sql} RETURNING {_APPEND}", last.parameters + appending)]
     return [*before, Statement(f"SELECT {_APPEND}", appending)]
-
-
-@lru_cache(maxsize=512)
-def _returning(sql: str) -> str:
-    return f"{sql} RETURNING {_APPEND}"
 
 
 def _in_one_pipeline(

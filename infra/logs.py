@@ -37,8 +37,5 @@ def write_logs(role: str) -> None:
     """To standard error, from now on. What the libraries tell of each connection is left out."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(role))
-    # What no line tells is not looked up: where in the code it was written, and the thread.
-    logging._srcfile = None
-    logging.logThreads = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("kafka").setLevel(logging.WARNING)

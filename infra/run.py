@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import random
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.embedded_postgres import EmbeddedPostgres
+from infra.heartbeats import listening
 from infra.local_compute import LocalCompute
 from infra.options import read, written
 from infra.process_signals import STOP_SIGNALS, signal_socket
@@ -30,6 +32,9 @@ HOST = "127.0.0.1"  # local drivers serve this machine only
 READY_SECONDS = 60
 SERVICES = ("worker", "health-manager", "housekeeping", "projector")
 KAFKA_SERVICES = ("relay",)
+# One of its own for each run, so that none finds its own taken when it is started again. Below those that Linux gives to
+# whoever asks for any.
+HEARTBEAT_PORTS = range(20_000, 30_000)
 
 _SMALL: Mapping[str, Any] = {"heartbeat_interval": 1.0, "heartbeat_timeout": 4.0, "amphora_maxconn": 2_000}
 PRESUMED: Mapping[Profile, Mapping[str, Any]] = {
@@ -133,14 +138,12 @@ class Run:
 
         Ports stay what they were, since running amphorae send there.
         """
-        from infra.heartbeats import listening
-
         before = _ports_of(self.state.settings)
         with ExitStack() as stack:
             ears = []
             for number in range(self.replicas):
                 kept = before[number : number + 1] if self.profile is Profile.LOCAL else []
-                ears.append(stack.enter_context(_first_free(kept or [5555, 0], listening)))
+                ears.append(stack.enter_context(_first_free(kept or random.sample(HEARTBEAT_PORTS, 20))))
             yield ears
 
     def _settings(self, owner_url: str, api_port: int, ports: Sequence[int], brokers: str) -> Settings:
@@ -214,8 +217,8 @@ def _ports_of(settings: Path) -> list[int]:
     return [int(entry.rpartition(":")[2]) for entry in listed.split(",") if entry]
 
 
-def _first_free(ports: Sequence[int], listening: Callable[[tuple[str, int]], socket.socket]) -> socket.socket:
-    """0 stands for any. Raises PortTaken."""
+def _first_free(ports: Sequence[int]) -> socket.socket:
+    """Raises PortTaken."""
     for port in ports:
         with suppress(OSError):
             return listening((HOST, port))

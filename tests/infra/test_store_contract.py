@@ -484,3 +484,21 @@ def test_commit_records_are_in_the_order_of_the_log(postgres: InPostgres) -> Non
 
     assert len(rows) == 5
     assert [row[1] for row in rows] == sorted(row[1] for row in rows)
+
+
+@pytest.mark.postgres
+def test_row_that_is_appended_with_its_event_has_the_time_of_its_commit(postgres: InPostgres) -> None:
+    """Also where that is not the time of the transaction, because somebody was faster whose transaction began later."""
+    saved(postgres, a_load_balancer())
+    with psycopg.connect(postgres.database) as owner:
+        owner.execute("UPDATE commits SET recorded_at = recorded_at + interval '1 hour'")
+    alone = a_load_balancer(amphora_ids=(), vip=a_vip(is_exclusive=False))
+
+    saved(postgres, alone)
+
+    with postgres.pool.connection() as connection:
+        sql = (
+            "SELECT b.created_at = c.recorded_at AT TIME ZONE 'UTC' AND c.recorded_at > now()"
+            " FROM load_balancers b JOIN commits c ON c.command_id = b.created_by WHERE b.id = %s"
+        )
+        assert connection.execute(sql, (alone.id,)).fetchone() == (True,)

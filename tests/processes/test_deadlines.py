@@ -104,7 +104,7 @@ def test_a_change_that_no_amphora_confirms_is_an_error_at_its_deadline_and_heals
 
     after(world, TERMS[Term.PUSH] - 1)
     before_the_deadline = set(world.statuses(id).values())
-    after(world, 8)  # the longest pause between two attempts, jitter included, is 6
+    after(world, 7)
 
     assert before_the_deadline == {ACTIVE, PENDING_UPDATE}
     statuses = [status for status in world.statuses(id).values() if status]
