@@ -16,21 +16,30 @@ RATE = 100
 SUBNET = "7b0e2a3c-4d5f-4a6b-8c7d-9e0f1a2b3c4d"
 CLIENTS = 8
 BACKLOG_SECONDS = 5
+AT_ONCE, ACTIVE_RATE = 10, 75
+"""Times as many creations as a benchmark makes one after the other; how many a second are ACTIVE then."""
+
 _WAITING = "SELECT count(*) FROM shown_load_balancers WHERE provisioning_status <> 'ACTIVE'"
 
 
 def create_to_active(extent: Extent) -> list[Result]:
+    count = AT_ONCE * extent.creations
     with a_service("noop") as service:
-        create = Request.of(
-            service.port,
-            "POST",
-            f"{ROOT}/loadbalancers",
-            {"loadbalancer": {"project_id": PROJECT, "vip_subnet_id": SUBNET, "name": "bench"}},
-        )
+        create = _creation(service)
         alone = [_alone(create) for _ in range(extent.creations)]
+        through_the_log = _rate_at_once(service, count)
         results = [_latency(alone), _sustained(service, create, extent.sustained_seconds)]
         service.stop()
-    return results
+    with a_service("noop", with_kafka=True) as service:
+        _alone(_creation(service))  # whoever comes first waits for the group
+        through_kafka = _rate_at_once(service, count)
+        service.stop()
+    return [*results, _at_once(count, through_kafka, through_the_log)]
+
+
+def _creation(service: Service) -> Request:
+    document = {"loadbalancer": {"project_id": PROJECT, "vip_subnet_id": SUBNET, "name": "bench"}}
+    return Request.of(service.port, "POST", f"{ROOT}/loadbalancers", document)
 
 
 def _alone(create: Request) -> float:
@@ -79,6 +88,26 @@ def _sustained(service: Service, create: Request, seconds: float) -> Result:
         + (f" ({left} left)" if left else "")
         + f"; CPU for each, ms: {cpu}",
         holds=not left and drained <= BACKLOG_SECONDS and wanted / took >= RATE * 0.99,
+    )
+
+
+def _rate_at_once(service: Service, count: int) -> float:
+    """ACTIVE ones a second, from the first request until the last is."""
+    create = _creation(service)
+    began = time.monotonic()
+    with service.database() as connection, ThreadPoolExecutor(CLIENTS) as clients:
+        list(clients.map(lambda _: create.send(), range(count)))
+        until(lambda: not _count(connection.execute(_WAITING).fetchone()), 120, "all to be ACTIVE", pause=0.02)
+    return count / (time.monotonic() - began)
+
+
+def _at_once(count: int, through_kafka: float, through_the_log: float) -> Result:
+    return Result(
+        what=f"{count:,} creations at once on noop drivers, through Kafka",
+        target=f"at least {ACTIVE_RATE} ACTIVE a second",
+        measured=f"{through_kafka:.0f}/s",
+        baseline=f"through the log: {through_the_log:.0f}/s",
+        holds=through_kafka >= ACTIVE_RATE,
     )
 
 
