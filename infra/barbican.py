@@ -44,7 +44,7 @@ class Barbican:
         return Bundle(read["certificate"], read["private_key"], read.get("intermediates", b""))
 
     def _secret(self, id: UUID, token: str) -> bytes:
-        return self._get(f"secrets/{id}/payload", token, "application/octet-stream, text/plain")
+        return self._get(f"secrets/{id}/payload", token, "*/*")  # of several types by name Barbican takes none
 
     def _get(self, path: str, token: str, accepted: str) -> bytes:
         headers = {"X-Auth-Token": token, "Accept": accepted}

@@ -121,13 +121,13 @@ def _served(
         settings=settings,
         allows=allows,
         keys=keys,
-        certificates=_certificates(settings),
+        certificates=certificates_of(settings),
         control=control_routes(limited, limited, Turns(limited), pool) if settings.profile == Profile.NOOP else {},
     )
     return behind_gates(served, settings)
 
 
-def _certificates(settings: Settings) -> Certificates:
+def certificates_of(settings: Settings) -> Certificates:
     if settings.profile == Profile.NOOP:
         return UnreadCertificates()
     endpoint = settings.barbican_endpoint

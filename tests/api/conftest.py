@@ -22,7 +22,7 @@ from infra.noop_network import NoopNetwork
 from infra.policy import policy_of
 from infra.provider_drivers import providers_of
 from infra.settings import AuthStrategy, Profile, Settings
-from infra.wiring import deployment_of
+from infra.wiring import certificates_of, deployment_of
 
 PROJECT = "weaving"
 
@@ -147,6 +147,7 @@ def application_of(
         pool=pool,
         settings=settings,
         allows=policy_of(settings).allows,
+        certificates=certificates_of(settings),
     )
 
 

@@ -65,7 +65,7 @@ def store() -> Iterator[Store]:
         def do_GET(self) -> None:
             store.tokens.append(self.headers["X-Auth-Token"])
             kind, id = self.path.split("/")[2:4]
-            content = _content(store, kind, id)
+            content = 406 if "," in self.headers["Accept"] else _content(store, kind, id)
             status = content if isinstance(content, int) else 200
             body = b"" if isinstance(content, int) else content
             self.send_response(status)

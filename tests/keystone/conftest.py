@@ -14,7 +14,10 @@ from infra.options import read
 from infra.settings import Profile
 from tests.api.conftest import Api, application_of
 from tests.api.conftest import api as api  # a fixture
-from tests.keystone.server import PASSWORD, Keystone, a_keystone
+from tests.keystone.server import PASSWORD, Keystone, a_barbican, a_keystone
+
+SET_UP_SECONDS = 480
+"""On a new machine the first test waits until Keystone and Barbican are installed."""
 
 OWN, OTHER = "weaving", "spinning"
 ROLES = {"owner": "member", "reader": "reader", "weaver": "creator", "helper": "service", "chief": "admin"}
@@ -33,7 +36,10 @@ project_name = service
 user_domain_id = default
 project_domain_id = default
 service_token_roles_required = true
+[certificates]
+endpoint = {secrets}
 """
+NO_SECRETS = "http://127.0.0.1:1"
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,14 @@ def cloud() -> Iterator[Cloud]:
         yield Cloud(keystone, Path(name), own, other)
 
 
+@pytest.fixture(scope="session")
+def barbican(cloud: Cloud) -> Iterator[str]:
+    """Its URL."""
+    cloud.keystone.give(cloud.keystone.user("barbican"), "service", cloud.keystone.project_id("service"))
+    with a_barbican(cloud.keystone, "barbican", cloud.directory) as url:
+        yield url
+
+
 @dataclass(frozen=True)
 class Service:
     """The API behind keystonemiddleware, as a client with a token sees it."""
@@ -84,8 +98,17 @@ class Service:
 
 @pytest.fixture
 def service(api: Api, cloud: Cloud, tmp_path: Path) -> Service:
+    return _service(api, cloud, tmp_path, NO_SECRETS)
+
+
+@pytest.fixture
+def service_with_secrets(api: Api, cloud: Cloud, barbican: str, tmp_path: Path) -> Service:
+    return _service(api, cloud, tmp_path, barbican)
+
+
+def _service(api: Api, cloud: Cloud, tmp_path: Path, secrets: str) -> Service:
     file = tmp_path / "tacitus.conf"
-    file.write_text(SETTINGS.format(url=cloud.keystone.url, password=PASSWORD))
+    file.write_text(SETTINGS.format(url=cloud.keystone.url, password=PASSWORD, secrets=secrets))
     fixed = {"database_url": api.settings.database_url, "state_directory": tmp_path, "profile": Profile.LOCAL}
     settings = read([file], fixed=fixed)
     return Service(api, cloud, TestClient(behind_gates(application_of(api.store, api.pool, settings), settings)))

@@ -1,4 +1,4 @@
-"""A Keystone of our own on loopback, with people in it; installed into an environment of its own when first needed."""
+"""Keystone and Barbican of our own on loopback, installed into an environment of their own when first needed."""
 
 import fcntl
 import hashlib
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,9 +43,37 @@ expiration = {expiration}
 password_hash_rounds = 4
 """
 
+BARBICAN = """
+[DEFAULT]
+log_file = {directory}/barbican.log
+host_href = {url}
+[database]
+connection = sqlite:///{directory}/barbican.db
+[secretstore]
+enabled_secretstore_plugins = store_crypto
+[crypto]
+enabled_crypto_plugins = simple_crypto
+[simple_crypto_plugin]
+kek = {key}
+[queue]
+enable = false
+[oslo_policy]
+enforce_scope = true
+enforce_new_defaults = true
+[keystone_authtoken]
+www_authenticate_uri = {keystone}
+auth_url = {keystone}
+auth_type = password
+username = {user}
+password = {password}
+project_name = service
+user_domain_id = default
+project_domain_id = default
+"""
+
 
 def environment() -> Path:
-    """Directory of programs of a Python environment that holds Keystone; made once for each list of requirements."""
+    """Directory of programs of a Python environment that holds both; made once for each list of requirements."""
     version = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tacitus"
     cache.mkdir(parents=True, exist_ok=True)
@@ -104,6 +133,10 @@ class Keystone:
         found: str = self.call("POST", "/projects", {"project": {"name": name}})[0]["project"]["id"]
         return found
 
+    def project_id(self, name: str) -> str:
+        found: str = self.call("GET", f"/projects?name={name}")[0]["projects"][0]["id"]
+        return found
+
     def user(self, name: str) -> str:
         found: str = self.call("POST", "/users", {"user": {"name": name, "password": PASSWORD}})[0]["user"]["id"]
         return found
@@ -136,7 +169,7 @@ def a_keystone(directory: Path) -> Iterator[Keystone]:
         bootstrap = ["bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-region-id", "RegionOne", *urls]
         for words in (["db_sync"], ["fernet_setup", *owner], bootstrap):
             _run([programs / "keystone-manage", "--config-file", configuration, *words], directory)
-        with _served(programs, listener, directory):
+        with _served("keystone", listener, directory, OS_KEYSTONE_CONFIG_DIR=str(directory)):
             yield Keystone(url)
 
 
@@ -146,22 +179,41 @@ def with_short_tokens(directory: Path) -> Iterator[Keystone]:
     short = directory / "short"
     short.mkdir()
     (short / "keystone.conf").write_text(CONFIGURATION.format(directory=directory, expiration=1))
-    with socket.create_server(("127.0.0.1", 0)) as listener, _served(environment(), listener, short):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        _served("keystone", listener, short, OS_KEYSTONE_CONFIG_DIR=str(short)),
+    ):
         yield Keystone(f"http://127.0.0.1:{listener.getsockname()[1]}/v3")
 
 
-def _run(command: list[object], directory: Path) -> None:
-    ran = subprocess.run(list(map(str, command)), cwd=directory, capture_output=True, text=True, check=False)
+@contextmanager
+def a_barbican(keystone: Keystone, user: str, directory: Path) -> Iterator[str]:
+    """The URL of one that asks this Keystone about tokens, as this user in the project `service`."""
+    programs, home = environment(), directory / ".barbican"
+    home.mkdir()
+    shutil.copy(programs.parent / "etc/barbican/barbican-api-paste.ini", home)
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        said = {"directory": directory, "url": url, "keystone": keystone.url, "user": user, "password": PASSWORD}
+        (home / "barbican.conf").write_text(BARBICAN.format(**said, key=b64encode(os.urandom(32)).decode()))
+        _run([programs / "barbican-manage", "db", "upgrade"], directory, HOME=str(directory))
+        with _served("barbican", listener, directory, HOME=str(directory)):
+            yield url
+
+
+def _run(command: list[object], directory: Path, **variables: str) -> None:
+    words, variables = list(map(str, command)), {"PATH": os.defpath, **variables}
+    ran = subprocess.run(words, cwd=directory, env=variables, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
 
 
 @contextmanager
-def _served(programs: Path, listener: socket.socket, directory: Path) -> Iterator[None]:
-    descriptor = listener.fileno()
-    with (directory / "out").open("wb") as output:
+def _served(service: str, listener: socket.socket, directory: Path, **variables: str) -> Iterator[None]:
+    descriptor, log = listener.fileno(), directory / f"{service}.out"
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            [programs / "python", HERE / "serve.py", str(descriptor)],
-            env={"PATH": os.defpath, "OS_KEYSTONE_CONFIG_DIR": str(directory)},
+            [environment() / "python", HERE / "serve.py", service, str(descriptor)],
+            env={"PATH": os.defpath, **variables},
             cwd=directory,
             pass_fds=[descriptor],
             stdin=subprocess.DEVNULL,
@@ -170,23 +222,23 @@ def _served(programs: Path, listener: socket.socket, directory: Path) -> Iterato
             start_new_session=True,
         )
     try:
-        _wait_until_served(process, listener.getsockname()[1], directory)
+        _wait_until_served(process, listener.getsockname()[1], log)
         yield
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(10)
 
 
-def _wait_until_served(process: "subprocess.Popen[bytes]", port: int, directory: Path) -> None:
+def _wait_until_served(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     """Connections wait in the listening socket, so that one question is enough."""
     deadline = time.monotonic() + START_SECONDS
     with socket.create_connection(("127.0.0.1", port), timeout=0.2) as connection:
-        connection.sendall(b"GET /v3 HTTP/1.0\r\n\r\n")
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
         while time.monotonic() < deadline:
-            assert process.poll() is None, (directory / "out").read_text()
+            assert process.poll() is None, log.read_text()
             try:
-                assert connection.recv(1), (directory / "out").read_text()
+                assert connection.recv(1), log.read_text()
                 return
             except TimeoutError:
                 continue
-    raise AssertionError((directory / "out").read_text())
+    raise AssertionError(log.read_text())

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from infra.local_network import VIP_SUBNET
-from tests.keystone.conftest import OTHER, OWN, Service
+from tests.keystone.conftest import OTHER, OWN, SET_UP_SECONDS, Service
 from tests.keystone.server import Keystone, with_short_tokens
 
-pytestmark = [pytest.mark.keystone, pytest.mark.postgres]
+pytestmark = [pytest.mark.keystone, pytest.mark.postgres, pytest.mark.timeout(SET_UP_SECONDS)]
 
 UNAUTHORIZED = {
     "error": {
