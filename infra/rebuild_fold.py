@@ -35,6 +35,7 @@ _COUNTING = (Use, Release)
 _WITHOUT_KEY = (Delete, Use, Release)
 _USES = "quota_uses"
 _BELOW = "load_balancer_id"
+_NAMING_COMMITS = ("created_by", "updated_by", "command_id")
 _Image = dict[str, Any]
 
 
@@ -124,7 +125,7 @@ class Fold:
             else:
                 key = table.layout.key_of(change.row)
                 keys.setdefault(change.table, set()).add(key)
-                if change.table == Kind.LOAD_BALANCER and "project_id" in change.row:
+                if "project_id" in change.row:
                     wanted.projects.add(change.row["project_id"])
                 yield table, key, change
 
@@ -222,13 +223,13 @@ def _delete(table: _Table, change: Delete) -> None:
 
 
 def _overwrite(row: _Image, values: Row, command_id: UUID, *, is_merged: bool) -> None:
-    for column, value in values.items():
-        if value is THIS_COMMIT:
+    before = row["document"] if is_merged and "document" in values else None
+    row.update(values)
+    if before is not None:
+        row["document"] = {**_document(before), **_document(values["document"])}
+    for column in _NAMING_COMMITS:
+        if values.get(column) is THIS_COMMIT:
             row[column] = command_id
-        elif is_merged and column == "document":
-            row[column] = {**_document(row[column]), **_document(value)}
-        else:
-            row[column] = value
 
 
 def _document(value: object) -> Mapping[str, Any]:
@@ -250,7 +251,7 @@ _READ_DOCUMENT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def _load(connection: Connection[Any], table: _Table, condition: str, parameters: Sequence[object]) -> None:
     layout = table.layout
     cursor = connection.execute(f"{layout.select} WHERE {condition}", parameters, prepare=True)
-    for values in cursor:
+    for values in cursor.fetchall():
         row = dict(zip(layout.columns, values, strict=True))
         key = layout.key_of(row)
         if key not in table.rows:

@@ -1,7 +1,7 @@
 """Tables that are built beside those that serve, and take their place: as PostgreSQL's catalogue describes them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -40,13 +40,15 @@ class Layout:
     types: tuple[str, ...]
     defaults: Mapping[str, str | None]
 
-    def key_of(self, row: Mapping[str, Any]) -> Any:
-        """What tells the row apart: the number of its id, the value of another key, or the texts of several."""
+    @cached_property
+    def key_of(self) -> Callable[[Mapping[str, Any]], Any]:
+        """What tells a row apart: the number of its id, the value of another key, or the texts of several."""
+        column, *more = self.key
         if self.is_by_id:
-            return row[self.key[0]].int
-        if len(self.key) == 1:
-            return row[self.key[0]]
-        return tuple(_key_text(row[column], type) for column, type in self._typed_key)
+            return lambda row: row[column].int
+        if not more:
+            return lambda row: row[column]
+        return lambda row: tuple(_key_text(row[name], type) for name, type in self._typed_key)
 
     @cached_property
     def is_by_id(self) -> bool:
@@ -83,7 +85,7 @@ class Layout:
 
     def key_parameters(self, keys: Iterable[Any]) -> list[object]:
         if self.is_by_id:
-            return [[f"{key:032x}" for key in keys]]
+            return [f"{{{','.join([f'{key:032x}' for key in keys])}}}"]
         return [list(keys)] if len(self.key) == 1 else [list(values) for values in zip(*keys, strict=True)]
 
 

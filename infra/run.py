@@ -32,7 +32,7 @@ HOST = "127.0.0.1"  # local drivers serve this machine only
 READY_SECONDS = 60
 SERVICES = ("worker", "health-manager", "housekeeping", "projector")
 KAFKA_SERVICES = ("relay",)
-# One of its own for each run, so that none finds its own taken when it is started again. Below those that Linux gives to
+# Each run has one of its own, so that none finds it taken when it is started again. Below those that Linux gives to
 # whoever asks for any.
 HEARTBEAT_PORTS = range(20_000, 30_000)
 

@@ -6,7 +6,6 @@ the log in their own time speak the same words by functions of their own (`chang
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache, singledispatch
 from itertools import groupby
@@ -29,40 +28,35 @@ THIS_COMMIT = _ThisCommit.THIS_COMMIT
 """Stands for the command id, which events do not carry; whoever writes the row puts it in."""
 
 
-@dataclass(frozen=True)
-class Insert:
+class Insert(msgspec.Struct, frozen=True, gc=False):
     """Insert a row; a key that is there undoes the whole append."""
 
     table: str
     row: Row
 
 
-@dataclass(frozen=True)
-class Upsert:
+class Upsert(msgspec.Struct, frozen=True, gc=False):
     """Insert a row, or give the row with this key these values."""
 
     table: str
     row: Row
 
 
-@dataclass(frozen=True)
-class InsertOnce:
+class InsertOnce(msgspec.Struct, frozen=True, gc=False):
     """Insert a row unless its key is there."""
 
     table: str
     row: Row
 
 
-@dataclass(frozen=True)
-class Update:
+class Update(msgspec.Struct, frozen=True, gc=False):
     """Give the row with this id these values; a document is merged into the one that is there. No row is fine."""
 
     table: str
     row: Row
 
 
-@dataclass(frozen=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """Remove the rows in which `column` has one of these values."""
 
     table: str
@@ -70,8 +64,7 @@ class Delete:
     column: str = "id"
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(msgspec.Struct, frozen=True, gc=False):
     """Objects that count against the quota of their load balancer's project, or no longer do.
 
     more     how many more there are, fewer when negative: what is being deleted counts until it is gone
@@ -84,8 +77,7 @@ class Use:
     leaving: int = 0
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(msgspec.Struct, frozen=True, gc=False):
     """A load balancer and all that is still below it count no longer. Comes before their rows are deleted."""
 
     load_balancer_id: UUID
@@ -162,8 +154,7 @@ def key_of(table: str) -> tuple[str, ...]:
     return _KEYS.get(table, ("id",))
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """One SQL statement with its parameters.
 
     writes_one_row  neither none nor two: what it returns is returned once
@@ -174,8 +165,7 @@ class Statement:
     writes_one_row: bool = False
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """What changes come to in PostgreSQL.
 
     statements  to be carried out first, in this order
@@ -234,8 +224,7 @@ _COUNT = "SELECT count_uses(%s::jsonb)"
 _RELEASE = "SELECT release_uses(%s)"
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(msgspec.Struct, frozen=True):
     """What changes for one kind. most: the limit of whoever has set none, None when limits do not count."""
 
     load_balancer_id: UUID
