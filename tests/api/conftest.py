@@ -13,6 +13,7 @@ import pytest
 from falcon.testing import Result, TestClient
 from psycopg_pool import ConnectionPool
 
+from commands.certificates import Certificates, UnreadCertificates
 from commands.ports import Aggregates, Origin
 from infra.api import api_application
 from infra.catalogue import PostgresCatalogue
@@ -22,7 +23,7 @@ from infra.noop_network import NoopNetwork
 from infra.policy import policy_of
 from infra.provider_drivers import providers_of
 from infra.settings import AuthStrategy, Profile, Settings
-from infra.wiring import certificates_of, deployment_of
+from infra.wiring import deployment_of
 
 PROJECT = "weaving"
 
@@ -130,9 +131,14 @@ class Api:
 
 
 def application_of(
-    store: EventStore, pool: ConnectionPool[Any], settings: Settings, aggregates: Aggregates | None = None
+    store: EventStore,
+    pool: ConnectionPool[Any],
+    settings: Settings,
+    *,
+    aggregates: Aggregates | None = None,
+    certificates: Certificates | None = None,
 ) -> "falcon.App[Any, Any]":
-    """aggregates: in the store's place."""
+    """aggregates: in the store's place; certificates: every reference is taken for good when there are none."""
     network = NoopNetwork() if settings.profile == Profile.NOOP else LocalNetwork(pool)
     return api_application(
         aggregates=aggregates or store,
@@ -147,7 +153,7 @@ def application_of(
         pool=pool,
         settings=settings,
         allows=policy_of(settings).allows,
-        certificates=certificates_of(settings),
+        certificates=certificates or UnreadCertificates(),
     )
 
 

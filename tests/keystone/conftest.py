@@ -12,6 +12,7 @@ from falcon.testing import Result, TestClient
 from infra.gates import behind_gates
 from infra.options import read
 from infra.settings import Profile
+from infra.wiring import certificates_of
 from tests.api.conftest import Api, application_of
 from tests.api.conftest import api as api  # a fixture
 from tests.keystone.server import PASSWORD, Keystone, a_barbican, a_keystone
@@ -111,4 +112,5 @@ def _service(api: Api, cloud: Cloud, tmp_path: Path, secrets: str) -> Service:
     file.write_text(SETTINGS.format(url=cloud.keystone.url, password=PASSWORD, secrets=secrets))
     fixed = {"database_url": api.settings.database_url, "state_directory": tmp_path, "profile": Profile.LOCAL}
     settings = read([file], fixed=fixed)
-    return Service(api, cloud, TestClient(behind_gates(application_of(api.store, api.pool, settings), settings)))
+    application = application_of(api.store, api.pool, settings, certificates=certificates_of(settings))
+    return Service(api, cloud, TestClient(behind_gates(application, settings)))
