@@ -13,6 +13,7 @@ from domain.errors import ConcurrentChange
 
 T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.1
+_FEWEST_ATTEMPTS = 3  # one alone may take all patience, where it waits for somebody's lock
 
 
 class Log(Protocol):
@@ -42,15 +43,16 @@ class Turns:
         Raises ConcurrentChange when others were faster for longer than the patience.
         """
         deadline = time.monotonic() + self._patience_seconds
-        pause = _FIRST_PAUSE
+        pause, attempts = _FIRST_PAUSE, 0
         with self._turn_of(load_balancer_id):
             while True:
+                attempts += 1
                 try:
                     return decide_and_save()
                 except ConcurrentChange:
                     if self._log.was_carried_out(command_id):
                         return None
-                    if time.monotonic() > deadline:
+                    if attempts >= _FEWEST_ATTEMPTS and time.monotonic() > deadline:
                         raise
                 time.sleep(random.uniform(0, pause))
                 pause = min(pause * 2, _LONGEST_PAUSE)

@@ -8,7 +8,9 @@ Refused
 │   └── HasChildren
 ├── Forbidden           the caller may not do this
 │   └── QuotaExceeded
-├── ProjectBusy         the counted row of a quota was locked for too long
+├── Busy                nothing is wrong with it; it may be asked again in a moment
+│   ├── ProjectBusy         the counted row of a quota was locked for too long
+│   └── ConcurrentChange    another writer was faster; the command is decided again
 ├── ProviderUnsupported, ProviderNotFound, ProviderFailed   what the provider of the load balancer makes of it
 ├── PreconditionFailed  the object is not what the caller takes it for
 └── Conflicting         right in itself, but not in the present state
@@ -17,8 +19,7 @@ Refused
     ├── NameTaken
     ├── ConstraintBroken    a rule that spans aggregates, before it has the contract's words
     ├── DuplicateListener, DuplicateMember, DuplicateHealthMonitor, DuplicateTag, DefaultPoolTaken
-    ├── NotParked           there is nothing to try again or to leave out
-    └── ConcurrentChange    another writer was faster; the command is decided again
+    └── NotParked           there is nothing to try again or to leave out
 """
 
 from uuid import UUID
@@ -75,9 +76,20 @@ class QuotaExceeded(Forbidden):
         super().__init__(f"Quota has been met for resources: {resource}")
 
 
-class ProjectBusy(Refused):
+class Busy(Refused):
+    """Others are at what the command needs, for longer than it is waited for."""
+
+
+class ProjectBusy(Busy):
     def __init__(self) -> None:
         super().__init__("Project busy.  Unable to lock the project.  Please try again.")
+
+
+class ConcurrentChange(Busy):
+    """The stream grew since the aggregate was loaded."""
+
+    def __init__(self) -> None:
+        super().__init__("Another change was made at the same time; please try again.")
 
 
 class ProviderUnsupported(Refused):
@@ -175,10 +187,3 @@ class AddressTaken(Conflicting):
 class NotParked(Conflicting):
     def __init__(self, stream_id: UUID) -> None:
         super().__init__(f"Nothing of the stream {stream_id} is parked.")
-
-
-class ConcurrentChange(Conflicting):
-    """The stream grew since the aggregate was loaded."""
-
-    def __init__(self) -> None:
-        super().__init__("Another change was made at the same time; please try again.")

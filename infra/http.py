@@ -17,12 +17,12 @@ from commands.ports import StoreUnavailable
 from commands.request import BodyTooLarge, UnknownMediaType
 from commands.tracing import serves
 from domain.errors import (
+    Busy,
     Conflicting,
     Forbidden,
     Invalid,
     NotFound,
     PreconditionFailed,
-    ProjectBusy,
     ProviderFailed,
     ProviderNotFound,
     ProviderUnsupported,
@@ -45,7 +45,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Conflicting: HTTPStatus.CONFLICT,
     Forbidden: HTTPStatus.FORBIDDEN,
-    ProjectBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    Busy: HTTPStatus.SERVICE_UNAVAILABLE,
     PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     ProviderUnsupported: HTTPStatus.NOT_IMPLEMENTED,
     ProviderNotFound: HTTPStatus.NOT_IMPLEMENTED,
@@ -148,7 +148,10 @@ def _status(table: Mapping[type[Exception], HTTPStatus], error: Exception) -> HT
 
 
 def _on_refused(req: Request, resp: Response, error: Exception, params: Any) -> None:
-    _fault(resp, _status(STATUS_OF, error), str(error))
+    status = _status(STATUS_OF, error)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        resp.set_header("Retry-After", RETRY_AFTER_SECONDS)
+    _fault(resp, status, str(error))
 
 
 def _on_refused_as_routing(req: Request, resp: Response, error: Exception, params: Any) -> None:

@@ -7,6 +7,7 @@ from falcon.testing import TestClient
 
 from domain import errors
 from infra.http import STATUS_OF
+from infra.local_network import VIP_SUBNET
 from tests.api.conftest import Api
 
 pytestmark = pytest.mark.postgres
@@ -240,6 +241,24 @@ def test_database_that_is_away_is_an_answer_that_says_when_to_try_again(api: Api
 
     assert (result.status_code, result.headers["retry-after"]) == (503, "1")
     assert result.json["faultcode"] == "Server"
+
+
+@pytest.mark.parametrize(
+    "error", [errors.ProjectBusy(), errors.ConcurrentChange()], ids=lambda error: type(error).__name__
+)
+def test_what_others_are_at_may_be_asked_for_again_in_a_moment(
+    api: Api, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def is_busy(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(api.store, "save", is_busy)
+
+    result = api.call("POST", "/loadbalancers", {"loadbalancer": {"vip_subnet_id": str(VIP_SUBNET.id)}})
+
+    assert (result.status_code, result.headers["retry-after"]) == (503, "1")
+    assert result.json["faultstring"] == str(error)
+    assert api.get("/loadbalancers")["loadbalancers"] == []
 
 
 def test_nothing_of_the_inside_reaches_the_client(api: Api) -> None:

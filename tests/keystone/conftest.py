@@ -21,7 +21,10 @@ SET_UP_SECONDS = 480
 """On a new machine the first test waits until Keystone and Barbican are installed."""
 
 OWN, OTHER = "weaving", "spinning"
-ROLES = {"owner": "member", "reader": "reader", "weaver": "creator", "helper": "service", "chief": "admin"}
+ROLES = {
+    **{"owner": "member", "reader": "reader", "weaver": "creator", "helper": "service", "chief": "admin"},
+    **{"onlooker": "load-balancer_observer", "overseer": "load-balancer_global_observer"},
+}
 """User -> role in the project OWN."""
 
 SETTINGS = """
@@ -39,6 +42,10 @@ project_domain_id = default
 service_token_roles_required = true
 [certificates]
 endpoint = {secrets}
+"""
+OLDER_ROLES = """
+[oslo_policy]
+enforce_new_defaults = false
 """
 NO_SECRETS = "http://127.0.0.1:1"
 
@@ -103,13 +110,18 @@ def service(api: Api, cloud: Cloud, tmp_path: Path) -> Service:
 
 
 @pytest.fixture
+def service_with_older_roles(api: Api, cloud: Cloud, tmp_path: Path) -> Service:
+    return _service(api, cloud, tmp_path, NO_SECRETS, OLDER_ROLES)
+
+
+@pytest.fixture
 def service_with_secrets(api: Api, cloud: Cloud, barbican: str, tmp_path: Path) -> Service:
     return _service(api, cloud, tmp_path, barbican)
 
 
-def _service(api: Api, cloud: Cloud, tmp_path: Path, secrets: str) -> Service:
+def _service(api: Api, cloud: Cloud, tmp_path: Path, secrets: str, more: str = "") -> Service:
     file = tmp_path / "tacitus.conf"
-    file.write_text(SETTINGS.format(url=cloud.keystone.url, password=PASSWORD, secrets=secrets))
+    file.write_text(SETTINGS.format(url=cloud.keystone.url, password=PASSWORD, secrets=secrets) + more)
     fixed = {"database_url": api.settings.database_url, "state_directory": tmp_path, "profile": Profile.LOCAL}
     settings = read([file], fixed=fixed)
     application = application_of(api.store, api.pool, settings, certificates=certificates_of(settings))

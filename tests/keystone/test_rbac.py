@@ -43,6 +43,7 @@ def test_owner_creates_in_their_own_project(service: Service, load_balancer: dic
         *(("helper", OWN, 403, 403, 403, 403), ("stranger", OTHER, 403, 403, 403, 403)),
         *(("chief", OWN, 200, 200, 202, 200), ("admin", "admin", 200, 200, 202, 200)),
         *(("operator", "system", 200, 200, 202, 200), ("auditor", "system", 403, 403, 403, 403)),
+        *(("onlooker", OWN, 403, 403, 403, 403), ("overseer", OWN, 403, 403, 403, 403)),
         ("owner", None, 403, 403, 403, 403),
     ],
     ids=lambda value: str(value),
@@ -65,6 +66,18 @@ def test_role_project_and_scope_decide(
     assert service.status(user, scope, "GET", "/flavorprofiles") == catalogue
     service.api.confirm(load_balancer)
     assert service.status(user, scope, "PUT", f"{path}/failover") == failed_over
+
+
+@pytest.mark.parametrize(("user", "shown", "shown_of_all"), [("onlooker", 200, 403), ("overseer", 200, 200)])
+def test_observers_of_older_clouds_look_and_touch_nothing(
+    service_with_older_roles: Service, load_balancer: dict[str, Any], user: str, shown: int, shown_of_all: int
+) -> None:
+    path, of_another = f"/loadbalancers/{load_balancer['id']}", f"/loadbalancers?project_id={OTHER}"
+
+    assert service_with_older_roles.status(user, OWN, "GET", path) == shown
+    assert service_with_older_roles.status(user, OWN, "GET", of_another) == shown_of_all
+    assert service_with_older_roles.status(user, OWN, "PUT", path, {"loadbalancer": {"name": "histories"}}) == 403
+    assert service_with_older_roles.status(user, OWN, "DELETE", path) == 403
 
 
 def test_list_holds_what_is_the_callers_own(service: Service, load_balancer: dict[str, Any]) -> None:
@@ -108,6 +121,21 @@ def test_token_that_was_taken_back_is_refused(service: Service) -> None:
     keystone.call("DELETE", "/auth/tokens", subject=token)
 
     assert service.call(token, "GET", "/loadbalancers").status_code == 401
+
+
+def test_token_for_a_project_that_was_deleted_is_refused(service: Service) -> None:
+    keystone = service.cloud.keystone
+    (owner,) = keystone.call("GET", "/users?name=owner")[0]["users"]
+    project_id = keystone.project("unravelled")
+    keystone.give(owner["id"], "member", project_id)
+    token = keystone.token("owner", "unravelled")
+
+    keystone.call("DELETE", f"/projects/{project_id}")
+
+    body = {"loadbalancer": {"vip_subnet_id": str(VIP_SUBNET.id)}}
+    assert service.call(token, "POST", "/loadbalancers", body).status_code == 401
+    listed = service.call(service.cloud.token("admin", "admin"), "GET", "/loadbalancers")
+    assert listed.json["loadbalancers"] == []
 
 
 def test_token_that_expired_is_refused(service: Service) -> None:
