@@ -57,6 +57,7 @@ class ApiServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         if self._telemetry:
             choices["when_ready"] = self._when_ready
             choices["child_exit"] = self._child_exit
+            choices["on_exit"] = self._on_exit
         for name, value in choices.items():
             if name in self.cfg.settings:  # the control socket is younger than the oldest gunicorn that we take
                 self.cfg.set(name, value)
@@ -73,6 +74,10 @@ class ApiServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def _child_exit(self, arbiter: Any, worker: Any) -> None:
         assert self._telemetry
         self._telemetry.forget(worker.pid)
+
+    def _on_exit(self, arbiter: Any) -> None:
+        assert self._telemetry
+        self._telemetry.close()
 
     def load(self) -> Any:
         application = self._application(self._settings)

@@ -1,8 +1,10 @@
 """What monitoring sees of the API: its workers count in shared files, the process above them tells the sum."""
 
 import os
+import shutil
 import time
-from tempfile import TemporaryDirectory
+from contextlib import suppress
+from tempfile import mkdtemp
 from typing import Any
 
 from falcon import Request, Response
@@ -30,7 +32,8 @@ class RequestMetrics:
 
     def process_response(self, req: Request, resp: Response, resource: object, req_succeeded: bool) -> None:
         seconds = time.perf_counter() - req.context.began_at
-        self._seconds.labels(req.method, str(resp.status)[:3]).observe(seconds)
+        with suppress(OSError):  # a request that cannot be counted is answered all the same
+            self._seconds.labels(req.method, str(resp.status)[:3]).observe(seconds)
 
 
 def request_metrics() -> list[Any]:
@@ -42,8 +45,8 @@ class ApiTelemetry:
     """Lives in the process above the workers. Make it before they are forked."""
 
     def __init__(self, host: str, port: int, not_ready: Reasons) -> None:
-        self._directory = TemporaryDirectory(prefix="tacitus-api-")
-        os.environ[_SHARED] = self._directory.name
+        self._directory = mkdtemp(prefix="tacitus-api-")  # a TemporaryDirectory would end with the first worker
+        os.environ[_SHARED] = self._directory
         self._address = host, port
         self._not_ready = not_ready
 
@@ -54,7 +57,7 @@ class ApiTelemetry:
         from infra.telemetry import Telemetry
 
         telemetry = Telemetry(Endpoint(*self._address))
-        MultiProcessCollector(telemetry.registry, path=self._directory.name)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(telemetry.registry, path=self._directory)  # type: ignore[no-untyped-call]
         telemetry.not_ready = self._not_ready
         telemetry.__enter__()
 
@@ -62,4 +65,8 @@ class ApiTelemetry:
         """A worker ended: what it counted stays, what it showed of itself does not."""
         from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(pid, path=self._directory.name)  # type: ignore[no-untyped-call]
+        mark_process_dead(pid, path=self._directory)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """When all workers have ended."""
+        shutil.rmtree(self._directory, ignore_errors=True)

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,3 +166,24 @@ def test_the_api_counts_what_all_its_workers_answered(settings_file: Path) -> No
 
     assert found.get("tacitus_http_request_seconds_count GET 200") == 20, (found, log.read_text())
     assert found["tacitus_http_request_seconds_count GET 404"] == 1
+
+
+@pytest.mark.postgres
+def test_the_api_answers_and_counts_on_when_its_workers_are_replaced(settings_file: Path) -> None:
+    def booted() -> list[str]:
+        return re.findall(r"Booting worker with pid: (\d+)", settings_file.with_name("api.log").read_text())
+
+    with a_service("api", settings_file) as port:
+        log = settings_file.with_name("api.log")
+        (listening,) = until(lambda: re.findall(r"Listening at: http://127\.0\.0\.1:(\d+)", log.read_text()), 10)
+        assert ask(int(listening), "/v2")[0] == 200
+        first = booted()
+        for pid in first:
+            os.kill(int(pid), signal.SIGTERM)
+        until(lambda: len(booted()) == 2 * len(first), 10, "new workers")
+
+        answers = [ask(int(listening), "/v2")[0] for _ in range(10)]
+        counted = numbers(port)["tacitus_http_request_seconds_count GET 200"]
+
+    assert answers == [200] * 10, log.read_text()
+    assert counted == 11
