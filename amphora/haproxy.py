@@ -79,6 +79,8 @@ def render(
         paths=_Paths(options.base_path, load_balancer_id),
         maxconn=min(MOST_CONNECTIONS, sum(frontend.maxconn for frontend in shown)),
         frontends=shown,
+        shows_metrics=any(frontend.shows_metrics for frontend in shown),
+        load_balancer_id=load_balancer_id,
         pings=any(backend.pings for frontend in shown for backend in frontend.backends),
         addresses=[address_of(ref, "vip_address", each) for each in (vip_address, *additional_addresses)],
         flow_prefix=literal(f"{one_line(ref, 'project_id', project_id)} {load_balancer_id}"),
@@ -107,6 +109,16 @@ class _Paths:
     @property
     def log(self) -> str:
         return self._socket("uxdg@", "log.sock")
+
+    @property
+    def metrics_socket(self) -> str:
+        """Where HAProxy tells its figures to the agent."""
+        return self._socket("unix@", f"{self.load_balancer_id}.prom")
+
+    @property
+    def exporter_socket(self) -> str:
+        """Where the agent tells them under the names that users know."""
+        return self._socket("unix@", "exporter.sock")
 
     @property
     def servers_state(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from amphora.agent.agent import Agent
 from amphora.agent.api import Api
 from amphora.agent.heartbeat import HeartbeatSender, LogSocket, Mouth
+from amphora.agent.metrics import Exporter
 from amphora.agent.server import AgentServer
 from amphora.agent.settings import InvalidSettings, read_settings
 
@@ -33,6 +34,7 @@ def _run(agent: Agent, server: AgentServer) -> None:
     sender = HeartbeatSender(agent, Mouth(agent.settings.bind_host))
     log = LogSocket(agent.base_path / "log.sock", sender.edges_seen)
     _in_background(log.run)
+    _in_background(Exporter(agent.base_path).serve_forever)
     for complaint in agent.start_what_is_on_disk():
         print(complaint, file=sys.stderr, flush=True)
     _in_background(sender.run)

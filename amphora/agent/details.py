@@ -41,7 +41,7 @@ def machine(base_path: Path) -> dict[str, Any]:
         "lvs_listener_process_count": 0,
         "cpu_count": os.cpu_count() or 1,
         "cpu": _processor_time(Path("/proc/stat").read_text()),
-        "memory": _memory(Path("/proc/meminfo").read_text()),
+        "memory": memory(),
         "disk": {
             "used": (disk.f_blocks - disk.f_bfree) * disk.f_frsize,
             "available": disk.f_bavail * disk.f_frsize,
@@ -76,6 +76,8 @@ def _processor_time(text: str) -> dict[str, int]:
     return {"total": sum(numbers), "user": numbers[0], "system": numbers[2], "soft_irq": numbers[6]}
 
 
-def _memory(text: str) -> dict[str, int]:
-    values = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in text.splitlines())}
+def memory() -> dict[str, int]:
+    """In kB."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    values = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
     return {key: values.get(name, 0) for key, name in MEMORY_KEYS.items()}

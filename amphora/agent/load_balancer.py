@@ -69,6 +69,7 @@ class LoadBalancer:
         self.configuration = self.directory / "haproxy.cfg"
         self.statistics_socket = base_path / f"{load_balancer_id}.sock"
         self.master_socket = base_path / f"{load_balancer_id}.cli"
+        self._metrics_socket = base_path / f"{load_balancer_id}.prom"
         self._command = haproxy_command
         self._before_worker_ends = before_worker_ends
         self._haproxy: HAProxy = ChildHAProxy(haproxy_command, self.configuration, self.master_socket)
@@ -243,7 +244,8 @@ class LoadBalancer:
 
     def _stop(self) -> None:
         self._haproxy.stop()
-        self.statistics_socket.unlink(missing_ok=True)
+        for left in (self.statistics_socket, self._metrics_socket):
+            left.unlink(missing_ok=True)
         self._running = Running()
 
     def _once_master_listens(self, question: Callable[[float], T], deadline: float) -> T:

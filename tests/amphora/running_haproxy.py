@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from amphora.agent.metrics import Exporter
 from domain.tree import Tree
 from tests.amphora.rendering import haproxy_program, rendered
 from tests.amphora.running_agent import wait_until
@@ -75,6 +76,15 @@ def running(directory: Path, tree: Tree, **said: Any) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def exporting(directory: Path) -> Iterator[None]:
+    """The part of the agent that tells metrics, until the end of the context."""
+    with Exporter(directory) as exporter:
+        threading.Thread(target=exporter.serve_forever, args=(0.02,), daemon=True).start()
+        yield
+        exporter.shutdown()
 
 
 def _accepts(process: "subprocess.Popen[bytes]", directory: Path, port: int) -> bool:

@@ -107,7 +107,8 @@ def test_policies_do_nothing_where_requests_are_not_read(protocol: ListenerProto
     text = rendered(with_l7(TO_OTHER, a_rule(), tree=with_other_pool(listener=listener)))
 
     assert "acl" not in text
-    assert "\nbackend " not in text
+    assert str(a_pool().id) not in text
+    assert str(OTHER_POOL) not in text
 
 
 def test_a_disabled_rule_is_no_condition() -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -15,7 +14,7 @@ from domain.pool import LbAlgorithm
 from domain.tree import Tree
 from tests.amphora.rendering import a_listener, a_member, a_policy, a_pool, a_rule, an_id
 from tests.amphora.running_agent import free_port
-from tests.amphora.running_haproxy import VIP, Answer, Client, TellingMember, running
+from tests.amphora.running_haproxy import VIP, Client, TellingMember, running
 
 pytestmark = pytest.mark.amphora
 TYPES, BY = L7RuleType, L7CompareType
@@ -291,32 +290,3 @@ def test_members_are_told_about_the_client(site: Site) -> None:
         "x-client-ip": "127.20.8.9",
         "x-real-ip": "127.20.8.9",
     }
-
-
-# Metrics
-
-
-def test_a_prometheus_listener_shows_metrics_of_the_others(site: Site) -> None:
-    tree = site.tree()
-    metrics = a_listener(
-        id=an_id(9), protocol=ListenerProtocol.PROMETHEUS, protocol_port=free_port(VIP), default_pool_id=None
-    )
-    (listener,) = tree.listeners.values()
-    tree = tree.with_listeners([metrics])
-
-    with running(site.directory, tree):
-        before = Client(port=metrics.protocol_port).get("/metrics")
-        Client(port=listener.protocol_port).get()
-        after = Client(port=metrics.protocol_port).get("/metrics")
-        posted = Client(port=metrics.protocol_port).get("/metrics", method="POST")
-
-    assert after.status == 200
-    assert after.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert _requests_counted(after, listener.id) == _requests_counted(before, listener.id) + 1
-    assert posted.status == 405
-
-
-def _requests_counted(answer: Answer, listener_id: UUID) -> int:
-    name = f'haproxy_frontend_http_requests_total{{proxy="{listener_id}"}} '
-    (line,) = (line for line in answer.body.decode().splitlines() if line.startswith(name))
-    return int(line.removeprefix(name))

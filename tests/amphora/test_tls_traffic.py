@@ -23,7 +23,7 @@ from domain.tree import Tree
 from tests.amphora.certificates import TestAuthority
 from tests.amphora.rendering import a_listener, a_member, a_monitor, a_policy, a_pool, a_rule, an_id
 from tests.amphora.running_agent import free_port, wait_until
-from tests.amphora.running_haproxy import VIP, Client, TellingMember, checks_of, running, trusting
+from tests.amphora.running_haproxy import VIP, Client, TellingMember, checks_of, exporting, running, trusting
 
 pytestmark = pytest.mark.amphora
 REFUSED = (ssl.SSLError, ConnectionError)
@@ -146,7 +146,7 @@ def test_metrics_are_shown_to_clients_with_a_certificate(place: Place) -> None:
         client_ca_tls_container_ref=place.secret(place.other.file),
     )
 
-    with place.running(Tree().with_listeners([listener])):
+    with exporting(place.directory), place.running(Tree().with_listeners([listener])):
         assert place.client(listener, place.other.issue("good")).get("/metrics").status == 200
         with pytest.raises(REFUSED):
             place.client(listener).get("/metrics")
