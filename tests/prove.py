@@ -220,6 +220,7 @@ def _prove(name: str, seed: int) -> bool:
         said = f"ok: {PROOFS[name](seed)}"
     except Exception as error:  # whatever breaks, the record says so and the next proof runs
         said = f"FAILED: {type(error).__name__}: {error}"
+        print(*getattr(error, "__notes__", ()), sep="\n", flush=True)
     print(f"{name}: {said} ({time.monotonic() - started_at:.0f} s)", flush=True)
     _record(name, seed, said)
     return said.startswith("ok")

@@ -30,8 +30,18 @@ def a_service(profile: str = "local", *, replicas: int = 1, with_kafka: bool = F
         try:
             service.start()
             yield service
+        except Exception as error:
+            error.add_note(f"what its services said is in {_kept(service)}")
+            raise
         finally:
             service.clean_up()
+
+
+def _kept(service: Service) -> Path:
+    place = Path(tempfile.mkdtemp(prefix="tacitus-failed-"))
+    for log in service.directory.glob("log/*"):
+        shutil.copy(log, place)
+    return place
 
 
 @pytest.fixture(scope="session")
