@@ -5,6 +5,7 @@ Only rows are written: nothing reacts to events that are read here, so no effect
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -30,7 +31,7 @@ from projections.known import Projection
 REBUILD_LOCK = 7_201_604
 """Advisory lock of whoever builds: one process at a time."""
 
-EVENTS_AT_ONCE = 16_000
+EVENTS_AT_ONCE = 32_000
 _FEW_EVENTS = 200
 """So many may be left to do while writers wait for the switch."""
 _SWITCH_SECONDS = 120.0
@@ -100,9 +101,20 @@ class _Run:
         """The same, for what may come to nothing."""
         return replace(self, touched={table: set(keys) for table, keys in (self.touched or {}).items()})
 
-    def write(self, batch: Batch) -> None:
-        fold = Fold(self.layouts)
-        fold.fold(self.connection, batch.commits)
+    def folds(self, end: int) -> Iterator[tuple[Batch, Fold]]:
+        """What is to be written up to there. One is read and prepared while the one before is written."""
+        prepared = ((batch, self.fold_of(batch)) for batch in self.log.batches(self.position, end, EVENTS_AT_ONCE))
+        with ThreadPoolExecutor(1, "log of a rebuild") as ahead:
+            coming = ahead.submit(next, prepared, None)
+            while (found := coming.result()) is not None:
+                coming = ahead.submit(next, prepared, None)
+                yield found
+
+    def fold_of(self, batch: Batch) -> Fold:
+        return Fold(self.layouts, batch.commits)
+
+    def write(self, batch: Batch, fold: Fold) -> None:
+        fold.fold(self.connection)
         fold.write(self.connection)
         if self.touched is not None:
             for table, keys in fold.touched.items():
@@ -247,9 +259,9 @@ class Rebuild:
     def _follow(self, run: _Run) -> None:
         while (end := run.log.end()) - run.position > (_FEW_EVENTS if run.position else 0):
             with few_collections(1_000_000):
-                for batch in run.log.batches(run.position, end, EVENTS_AT_ONCE):
+                for batch, fold in run.folds(end):
                     with run.connection.transaction():
-                        run.write(batch)
+                        run.write(batch, fold)
                     self._tell(Progress(Step.BUILDING, run.position, end))
 
     # Comparing and switching
@@ -264,8 +276,8 @@ class Rebuild:
             with run.connection.transaction():
                 run.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 run.require_nothing_parked()
-                for batch in run.log.batches(run.position, end_for(self._projection, run.connection), EVENTS_AT_ONCE):
-                    run.write(batch)
+                for batch, fold in run.folds(end_for(self._projection, run.connection)):
+                    run.write(batch, fold)
                 found = differences(run.connection, run.tables.live, run.layouts)
         except psycopg.errors.SerializationFailure as error:
             raise CalledOff(_CALLED_OFF) from error
@@ -336,7 +348,7 @@ def _write_last_events(run: _Run) -> None:
     if end - run.position > 2 * _FEW_EVENTS:
         raise NotNow("more events came than writers can wait for")
     while (batch := run.log.batch(run.position, end, EVENTS_AT_ONCE)) is not None:
-        run.write(batch)
+        run.write(batch, run.fold_of(batch))
 
 
 def _live_schema(connection: Connection[Any]) -> str:

@@ -84,34 +84,37 @@ class _Wanted:
 
 
 class Fold:
-    """One batch. `fold`, then `write` in the transaction that stores how far the rebuild is."""
+    """One batch and what it needs of the database. `fold` and `write` in the transaction that notes the position."""
 
-    def __init__(self, layouts: Mapping[str, Layout]) -> None:
+    def __init__(self, layouts: Mapping[str, Layout], commits: Sequence[Commit]) -> None:
         self._tables = {name: _Table(layout) for name, layout in layouts.items()}
+        self._wanted = _Wanted()
+        self._steps = [(commit, list(self._steps_of(commit.changes))) for commit in commits]
 
     @property
     def touched(self) -> Mapping[str, Iterable[Key]]:
         """Table -> keys of the rows that were written or deleted."""
         return {name: table.changed for name, table in self._tables.items() if table.changed}
 
-    def fold(self, connection: Connection[Any], commits: Sequence[Commit]) -> None:
+    def fold(self, connection: Connection[Any]) -> None:
         """Work out what the rows are after these commits."""
-        wanted = _Wanted()
-        steps = [list(self._steps(commit.changes, wanted)) for commit in commits]
-        self._load(connection, wanted)
-        for commit, of_commit in zip(commits, steps, strict=True):
-            self._carry_out(commit, of_commit)
+        self._load(connection)
+        for commit, steps in self._steps:
+            self._carry_out(commit, steps)
 
     def write(self, connection: Connection[Any]) -> None:
         """Old rows go before new ones come: no key and no name is there twice in between."""
-        for table in self._tables.values():
-            if table.changed:
-                _write(connection, table)
+        changed = [table for table in self._tables.values() if table.changed]
+        with connection.pipeline():
+            for table in changed:
+                _delete_stored(connection, table)
+        for table in changed:
+            _copy(connection, table)
 
     # What the changes need
 
-    def _steps(self, changes: Iterable[Change], wanted: _Wanted) -> Iterator[Step]:
-        keys = wanted.keys
+    def _steps_of(self, changes: Iterable[Change]) -> Iterator[Step]:
+        wanted, keys = self._wanted, self._wanted.keys
         for change in changes:
             if isinstance(change, _COUNTING):
                 if _USES in self._tables:
@@ -129,20 +132,22 @@ class Fold:
                     wanted.projects.add(change.row["project_id"])
                 yield table, key, change
 
-    def _load(self, connection: Connection[Any], wanted: _Wanted) -> None:
+    def _load(self, connection: Connection[Any]) -> None:
         """By other columns first: rows that are found by them are noted as they are put."""
+        wanted = self._wanted
         for name, column in wanted.by_column:
             self._tables[name].found_by[column] = {}
-        for (name, column), values in wanted.by_column.items():
-            _load(connection, self._tables[name], f"{column} = ANY(%s)", [list(values)])
-        for name, keys in wanted.keys.items():
-            table = self._tables[name]
-            if missing := keys - table.rows.keys():
-                _load(connection, table, table.layout.has_key, table.layout.key_parameters(missing))
+        by_column = [
+            (self._tables[name], f"{column} = ANY(%s)", [list(values)])
+            for (name, column), values in wanted.by_column.items()
+        ]
+        tables = [(self._tables[name], keys) for name, keys in wanted.keys.items()]
+        by_key = [(table, table.layout.has_key, table.layout.key_parameters(keys)) for table, keys in tables]
+        _load(connection, [*by_column, *by_key])
         if _USES in self._tables:
             rows = self._tables[Kind.LOAD_BALANCER].rows.values()
             projects = wanted.projects.union(row["project_id"] for row in rows if row is not None)
-            _load(connection, self._tables[_USES], "project_id = ANY(%s)", [list(projects)])
+            _load(connection, [(self._tables[_USES], "project_id = ANY(%s)", [list(projects)])])
 
     # What they do
 
@@ -248,24 +253,33 @@ _READ_DOCUMENT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 # To and from the database
 
 
-def _load(connection: Connection[Any], table: _Table, condition: str, parameters: Sequence[object]) -> None:
-    layout = table.layout
-    cursor = connection.execute(f"{layout.select} WHERE {condition}", parameters, prepare=True)
-    for values in cursor.fetchall():
-        row = dict(zip(layout.columns, values, strict=True))
-        key = layout.key_of(row)
-        if key not in table.rows:
-            table.put(key, row)
-            table.stored.add(key)
+def _load(connection: Connection[Any], asked: Iterable[tuple[_Table, str, Sequence[object]]]) -> None:
+    """Rows of each table for which its condition holds, with these parameters. The database is asked once for all."""
+    with connection.pipeline():
+        answers = [
+            (table, connection.execute(f"{table.layout.select} WHERE {condition}", parameters, prepare=True))
+            for table, condition, parameters in asked
+        ]
+    for table, cursor in answers:
+        layout = table.layout
+        for values in cursor.fetchall():
+            row = dict(zip(layout.columns, values, strict=True))
+            key = layout.key_of(row)
+            if key not in table.rows:
+                table.put(key, row)
+                table.stored.add(key)
 
 
-def _write(connection: Connection[Any], table: _Table) -> None:
+def _delete_stored(connection: Connection[Any], table: _Table) -> None:
     layout = table.layout
-    stored = table.changed.keys() & table.stored
-    if stored:
+    if stored := table.changed.keys() & table.stored:
         connection.execute(
             f"DELETE FROM {layout.name} WHERE {layout.has_key}", layout.key_parameters(stored), prepare=True
         )
+
+
+def _copy(connection: Connection[Any], table: _Table) -> None:
+    layout = table.layout
     lines = "".join(_lines(layout, (table.rows[key] for key in table.changed)))
     if lines:
         with connection.cursor().copy(f"COPY {layout.name} ({', '.join(layout.columns)}) FROM STDIN") as copy:

@@ -1,7 +1,6 @@
 """The log as a rebuild reads it: the changes of each commit, in order, in batches of bounded size."""
 
 from collections.abc import Iterator, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -96,7 +95,7 @@ def parked_streams(projection: Projection, connection: Connection[Any]) -> int:
 
 
 class Log:
-    """Reads the log on a connection of its own, one batch ahead of whoever writes what follows from it."""
+    """Reads the log on a connection of its own."""
 
     def __init__(self, connection: Connection[Any], mapper: Mapper[UUID], projection: Projection) -> None:
         self._connection = connection
@@ -108,11 +107,9 @@ class Log:
 
     def batches(self, position: int, end: int, size: int) -> Iterator[Batch]:
         """From after `position` up to `end`, about `size` events each: commits are not taken apart but by the end."""
-        with ThreadPoolExecutor(1, "log of a rebuild") as ahead:
-            coming = ahead.submit(self.batch, position, end, size)
-            while (batch := coming.result()) is not None:
-                coming = ahead.submit(self.batch, batch.position, end, size)
-                yield batch
+        while (batch := self.batch(position, end, size)) is not None:
+            yield batch
+            position = batch.position
 
     def batch(self, position: int, end: int, size: int) -> Batch | None:
         """The next one; None at the end. Raises infra.transcoding.NewerFormat, CannotBeHandled."""
