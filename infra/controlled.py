@@ -34,7 +34,7 @@ from domain.control import Fault
 from domain.errors import Invalid, NotFound
 from domain.flavor import Flavor, FlavorProfile
 from domain.quota import Quota
-from infra.http import Routes
+from infra.http import UNAVAILABLE, Routes
 from infra.options import InvalidSettings, require_sound
 from infra.prepared_network import prepared_network
 from infra.settings import Place, Settings
@@ -97,7 +97,10 @@ class ControlledApi:
         seen = self._stamp.stat().st_mtime_ns if self._stamp.exists() else 0
         if seen == self._seen:
             return
-        told = self._read()
+        try:
+            told = self._read()
+        except UNAVAILABLE:  # the application tells the client; the next request looks again
+            return
         if told != self._told:
             self._application, self._told = self._build(told), told
         self._seen = seen
